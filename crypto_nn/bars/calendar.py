@@ -1,0 +1,68 @@
+"""UTC months and days, as partitions are keyed: "2024-01" and "2024-01-31"."""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crypto_nn.errors import BarsError
+
+TS = np.dtype("datetime64[us]")
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
+
+
+def check_month(month: str) -> str:
+    """Return `month` if it is written YYYY-MM, else raise `BarsError`."""
+    if not _MONTH.fullmatch(month):
+        raise BarsError(f"{month!r} is not a month. Write it as YYYY-MM, such as 2024-01.")
+    return month
+
+
+def check_day(day: str) -> str:
+    """Return `day` if it is written YYYY-MM-DD, else raise `BarsError`."""
+    if not _DAY.fullmatch(day):
+        raise BarsError(f"{day!r} is not a day. Write it as YYYY-MM-DD, such as 2024-01-31.")
+    return day
+
+
+def month_bounds(month: str) -> tuple[np.datetime64, np.datetime64]:
+    """The first instant of the month and the first after it (µs, UTC)."""
+    first = np.datetime64(check_month(month), "M")
+    return first.astype(TS), (first + 1).astype(TS)
+
+
+def day_bounds(day: str) -> tuple[np.datetime64, np.datetime64]:
+    """The first instant of the day and the first after it (µs, UTC)."""
+    first = np.datetime64(check_day(day), "D")
+    return first.astype(TS), (first + 1).astype(TS)
+
+
+def month_of(ts: np.datetime64) -> str:
+    """The month in which an instant lies."""
+    return str(ts.astype("datetime64[M]"))
+
+
+def shift_month(month: str, by: int) -> str:
+    """The month `by` months later (earlier where negative)."""
+    return str(np.datetime64(check_month(month), "M") + by)
+
+
+def months_between(start: np.datetime64, end: np.datetime64) -> tuple[str, ...]:
+    """Every month that has an instant in [start, end)."""
+    if end <= start:
+        return ()
+    first = start.astype("datetime64[M]")
+    last = (end - np.timedelta64(1, "us")).astype("datetime64[M]")
+    return tuple(str(month) for month in np.arange(first, last + 1))
+
+
+def month_slices(ts: NDArray[np.datetime64]) -> Iterator[tuple[str, slice]]:
+    """Cut ordered time stamps at month starts: each month with its slice of `ts`."""
+    months = ts.astype("datetime64[M]")
+    cuts = np.flatnonzero(months[1:] != months[:-1]) + 1
+    edges = [0, *cuts.tolist(), len(ts)] if len(ts) else [0]
+    for lo, hi in pairwise(edges):
+        yield str(months[lo]), slice(lo, hi)
