@@ -180,7 +180,7 @@ class Bars:
         Clean is: strictly ascending stamps on the timeframe's grid, finite positive prices with
         low ≤ open, close ≤ high, and finite volume that is not negative.
         """
-        problem = self._problem()
+        problem = self.problem()
         if problem:
             raise BarsError(
                 f"{self.symbol}: {problem}. Run the bars through crypto_nn.bars.quality.inspect, "
@@ -188,7 +188,8 @@ class Bars:
             )
         return self
 
-    def _problem(self) -> str:
+    def problem(self) -> str:
+        """Why these bars are not clean, in words; empty where they are."""
         if not len(self):
             return ""
         if np.isnat(self.ts).any():

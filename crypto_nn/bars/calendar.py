@@ -23,9 +23,15 @@ def check_month(month: str) -> str:
 
 def check_day(day: str) -> str:
     """Return `day` if it is written YYYY-MM-DD, else raise `BarsError`."""
-    if not _DAY.fullmatch(day):
+    if not _DAY.fullmatch(day) or int(day[-2:]) > _days_in(day[:7]):
         raise BarsError(f"{day!r} is not a day. Write it as YYYY-MM-DD, such as 2024-01-31.")
     return day
+
+
+def _days_in(month: str) -> int:
+    first = np.datetime64(month, "M")
+    days: int = ((first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")).astype(int)
+    return days
 
 
 def month_bounds(month: str) -> tuple[np.datetime64, np.datetime64]:

@@ -1,0 +1,53 @@
+# `make` alone prints what there is to make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+SOURCE ?= synthetic
+FILES ?=
+KILLS ?= 300
+export DAGSTER_HOME ?= $(CURDIR)/data/dagster_home
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo ui test lint kill bench screenshots lock clean
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+install: .venv/.installed ## Create .venv and install the locked dependencies
+
+.venv/.installed: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	touch $@
+
+demo: install ## Run the whole graph: SOURCE=synthetic, or SOURCE=files FILES=<folder>
+	$(BIN)/crypto-nn demo --source $(SOURCE) $(foreach f,$(FILES),--files $(f))
+
+ui: install ## Open the Dagster UI with its daemon on http://127.0.0.1:3000
+	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
+
+test: install lint ## Run lint, types, arrows and all tests
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+lint: install ## Check style, types and the arrows between rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+kill: install ## Kill writers KILLS times at random moments; nothing may be torn, lost or doubled
+	CRYPTO_NN_KILLS=$(KILLS) CRYPTO_NN_TRAIN_KILLS=20 $(BIN)/python -m pytest -m kill -s
+
+bench: install ## Print our speed beside that of peers, as ratios
+	for program in benchmarks/*.py; do $(BIN)/python $$program; done
+
+screenshots: install ## Take the pictures of the UI that the docs show (needs Chromium)
+	$(BIN)/python docs/screenshots.py
+
+lock: ## Renew requirements.lock from pyproject.toml
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --upgrade -e '.[dev]'
+	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+	rm -rf .venv-lock
+
+clean: ## Remove what `make` made, but never data
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,83 @@
+"""Better than every baseline, or not: said in words, from paired intervals."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crypto_nn.benchmark.config import BenchmarkConfig
+from crypto_nn.benchmark.day_sums import LOSS, ROWS
+from crypto_nn.benchmark.intervals import interval
+from crypto_nn.metrics.significance import Interval
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a model told more than each baseline about the same test rows.
+
+    A model that is better than every baseline must be better than each, so no correction for
+    their number is due (an intersection-union test, Berger 1982).
+
+    Attributes:
+        model: who is judged.
+        horizon: minutes ahead.
+        gains: by baseline, how much less surprised the model was, in nats a row, with interval;
+            empty for a baseline.
+    """
+
+    model: str
+    horizon: int
+    gains: Mapping[str, Interval]
+
+    @property
+    def better(self) -> bool | None:
+        """True where every gain's interval lies above 0; None where it cannot be told."""
+        lows = [gain.low for gain in self.gains.values()]
+        if not lows or any(math.isnan(low) for low in lows):
+            return None
+        return min(lows) > 0
+
+    @property
+    def hardest(self) -> str:
+        """The baseline that is closest to the model, or further ahead: the lowest interval."""
+        return min(self.gains, key=lambda name: self.gains[name].low)
+
+    @property
+    def text(self) -> str:
+        """The verdict in words."""
+        if not self.gains:
+            return "baseline"
+        if self.better is None:
+            return "too few test days for a verdict"
+        if self.better:
+            return "better than every baseline"
+        return f"no better than the baseline ({self.hardest})"
+
+
+def compare(
+    model: str,
+    horizon: int,
+    sums_SDK: Float,
+    baselines: Mapping[str, Float],
+    config: BenchmarkConfig,
+) -> Verdict:
+    """Compare a model with each baseline on the same days.
+
+    Args:
+        sums_SDK: day sums of the model for S seeds.
+        baselines: day sums of each baseline, for as many seeds or one.
+    """
+    gains = {name: _gain(sums_SDK, theirs, config) for name, theirs in baselines.items()}
+    return Verdict(model, horizon, gains)
+
+
+def _gain(ours_SDK: Float, theirs_SDK: Float, config: BenchmarkConfig) -> Interval:
+    """Mean over rows of their log loss - ours, both averaged over their seeds."""
+    ours_D, theirs_D = ours_SDK[:, :, LOSS].mean(axis=0), theirs_SDK[:, :, LOSS].mean(axis=0)
+    rows_D = ours_SDK[0, :, ROWS]
+    sums = np.stack([theirs_D - ours_D, rows_D], axis=1)[None]
+    return interval(sums, lambda s: s[..., 0] / s[..., 1], config)

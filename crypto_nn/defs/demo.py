@@ -1,0 +1,126 @@
+"""The demo: the whole graph once, on generated bars or on one's own files."""
+
+import resource
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from crypto_nn.bars.calendar import month_of
+from crypto_nn.environment import use_yaml, yaml_path
+from crypto_nn.errors import ConfigError
+from crypto_nn.experiments import Experiment, add_symbols
+from crypto_nn.sources import FilesConfig, SourceConfig, SyntheticConfig, open_source
+
+if TYPE_CHECKING:
+    from crypto_nn.defs.graph import Graph
+
+console = Console()
+
+
+def run_demo(
+    source: str, files: Sequence[Path], predict_months: int, load_graph: Callable[[], "Graph"]
+) -> None:
+    """Write the YAML, run every box of the graph, and print what came out on one screen."""
+    started = time.monotonic()
+    path = yaml_path()
+    symbols = _write_yaml(path, source, files)
+    use_yaml(path)
+    graph = load_graph()  # partitions are made of the YAML that was just written
+    universes = list(dict.fromkeys(graph.experiment.universe_of(name) for name in symbols))
+    for symbol in symbols:
+        months = graph.months(symbol)
+        with _told(f"{symbol}: raw_bars → bars → features, labels ({months[0]} … {months[-1]})"):
+            graph.refresh([symbol])
+    for universe in universes:
+        with _told(f"{universe}: splits → checkpoint → benchmark_report → champion"):
+            graph.retrain(universe)
+    for symbol in symbols:
+        with _told(f"{symbol}: predictions of the last {predict_months} month(s), drift_report"):
+            for month in graph.months(symbol)[-predict_months:]:
+                graph.predict([symbol], month)
+            drift = graph.watch([symbol])
+        _print_drift(drift)
+    for universe in universes:
+        _print_leaderboard(graph, universe)
+    _print_tables(graph, time.monotonic() - started)
+
+
+def _write_yaml(path: Path, source: str, files: Sequence[Path]) -> list[str]:
+    config: SourceConfig
+    if source == "synthetic":
+        config = SyntheticConfig()
+    elif source == "files":
+        if not files:
+            raise ConfigError("--source files needs --files: a file, folder or pattern of bars.")
+        config = FilesConfig(paths=tuple(str(file.resolve()) for file in files))
+    else:
+        raise ConfigError(f"--source {source!r} is not known; there are synthetic, files.")
+    opened = open_source(config)
+    wanted: dict[str, dict[str, Any]] = {}
+    for symbol in opened.symbols():
+        there = opened.available(symbol)
+        last = month_of(there.end - 1)
+        wanted[symbol] = {
+            "source": source,
+            "first_month": month_of(there.start),
+            "last_month": last,
+        }
+    given = config.model_dump(mode="json", exclude_defaults=True) | {"kind": config.kind}
+    experiment: Experiment = add_symbols(path, wanted, {source: given})
+    console.print(f"[bold]crypto_nn demo[/]: {', '.join(wanted)} from {source}; settings in {path}")
+    return [symbol for symbol in experiment.symbols if symbol in wanted]
+
+
+class _told:
+    """Says what is being done, and how long it took."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> None:
+        self.started = time.monotonic()
+        self.status = console.status(self.what)
+        self.status.start()
+
+    def __exit__(self, *failure: object) -> None:
+        self.status.stop()
+        mark = "[green]✓[/]" if failure[0] is None else "[red]✗[/]"
+        console.print(f"{mark} {self.what}  [dim]{time.monotonic() - self.started:.1f} s[/]")
+
+
+def _print_drift(rows: Sequence[dict[str, Any]]) -> None:
+    for row in rows:
+        verdict = "[bold red]drift[/]" if row["drifted"] else "[green]no drift[/]"
+        console.print(
+            f"  {row['symbol']} on {row['day']}: {verdict}, score {row['drift_score']:.2f} "
+            f"(threshold {row['threshold']:.2f}), p = {row['p_value']:.3f}, "
+            f"furthest moved: {row['worst_feature'] or 'none'}"
+        )
+
+
+def _print_leaderboard(graph: "Graph", universe: str) -> None:
+    from crypto_nn.benchmark.leaderboard import leaderboard
+
+    rows = leaderboard(graph.platform.lake.read("benchmark_report", where={"universe": universe}))
+    table = Table(title=f"Leaderboard of {universe} (walk-forward test)", title_justify="left")
+    for name in rows[0] if rows else ():
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    console.print(table)
+
+
+def _print_tables(graph: "Graph", seconds: float) -> None:
+    lake = graph.platform.lake
+    counts = ", ".join(f"{name} {lake.count(name):,}" for name in lake.tables())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    console.print(f"Tables: {counts}")
+    console.print(
+        f"Kept in {graph.platform.home}. Wall time {seconds:.0f} s, peak memory {peak:.2f} GiB."
+    )
+    console.print('Query:  crypto-nn sql "select * from bars order by ts desc limit 5"')
+    console.print("Look:   make ui, then http://127.0.0.1:3000")

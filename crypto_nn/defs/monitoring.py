@@ -1,0 +1,232 @@
+"""Is it still true: drift of a day, and how the champion does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from crypto_nn import pictures
+from crypto_nn.bars.calendar import TS, day_bounds
+from crypto_nn.defs.io_managers import Partitions, TableReader, Tables
+from crypto_nn.defs.partitions import EXPERIMENT, dimensions, symbol_days, universes
+from crypto_nn.defs.resources import Platform
+from crypto_nn.features.labels import MINUTE
+from crypto_nn.features.splits import CALIBRATION, TRAIN
+
+if TYPE_CHECKING:
+    from crypto_nn.features.panel import Panel
+    from crypto_nn.inference.predictor import ModelInference
+    from crypto_nn.monitoring.days import DayBlocks
+    from crypto_nn.monitoring.report import DriftReport
+
+DAY = np.timedelta64(1, "D")
+SHOWN_COLUMNS = 20
+
+
+@dg.asset(
+    partitions_def=symbol_days,
+    deps=[
+        dg.AssetDep("features", partition_mapping=dg.AllPartitionMapping()),
+        dg.AssetDep("champion", partition_mapping=dg.AllPartitionMapping()),
+    ],
+    io_manager_key="lake",
+    group_name="monitoring",
+    kinds={"duckdb", "evidently"},
+    owners=["team:ml"],
+    code_version=EXPERIMENT.digest("drift"),
+    check_specs=[dg.AssetCheckSpec("drift_is_below_its_threshold", asset="drift_report")],
+)
+def drift_report(
+    context: dg.AssetExecutionContext, platform: Platform
+) -> Iterator[dg.Output[Partitions] | dg.AssetCheckResult]:
+    """How far the day's features have moved from those the champion learned from.
+
+    `drift_score` is the largest statistic over all features divided by its quantile calibrated on
+    whole days: above 1 is drift at the stated rate of false alarms. Evidently's page lies beside.
+    """
+    from crypto_nn.inference import registry
+    from crypto_nn.inference.predictor import ModelInference
+    from crypto_nn.monitoring.drift import Reference, compare
+
+    key = dimensions(context.partition_key)
+    symbol, day = key["symbol"], key["day"]
+    experiment = platform.experiment()
+    names = platform.feature_set(experiment).names
+    universe = experiment.universe_of(symbol)
+    version = registry.resolve(platform.models, f"champion:{universe}")
+    model = ModelInference.load(platform.models, version)
+    learned = _learned_from(platform, model, symbol, names, experiment.drift.reference_days)
+    today = _features_between(platform, symbol, names, *day_bounds(day))
+    report = compare(
+        Reference(symbol, version, learned),
+        today,
+        experiment.drift,
+        day=day,
+        made_at=platform.now(),
+    )
+    page = platform.reports / "drift" / symbol / f"{day}.html"
+    yield dg.Output(
+        Partitions([Tables({"symbol": symbol, "day": day}, report.to_arrow())]),
+        metadata=_describe(report) | _evidently(learned, today, report, page),
+    )
+    yield dg.AssetCheckResult(
+        check_name="drift_is_below_its_threshold",
+        passed=not report.drifted,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"drift_score": report.drift_score, "threshold": report.threshold},
+    )
+
+
+def _learned_from(
+    platform: Platform, model: "ModelInference", symbol: str, names: tuple[str, ...], num_days: int
+) -> "DayBlocks":
+    train = model.fold.role(TRAIN)
+    start = max(train.start, train.end - num_days * DAY)
+    return _features_between(platform, symbol, names, start, train.end)
+
+
+def _features_between(
+    platform: Platform,
+    symbol: str,
+    names: tuple[str, ...],
+    start: np.datetime64,
+    end: np.datetime64,
+) -> "DayBlocks":
+    from crypto_nn.monitoring.days import DayBlocks
+
+    table = TableReader(platform.lake, "features").read(
+        columns=("ts", *names), where={"symbol": symbol}, start=start.astype(TS), end=end.astype(TS)
+    )
+    x_NF = np.column_stack([table[name].to_numpy() for name in names])
+    return DayBlocks.from_rows(table["ts"].to_numpy(), x_NF, names)
+
+
+def _describe(report: "DriftReport") -> dict[str, Any]:
+    title = f"{report.symbol} on {report.day}: drift score per column (1 is the alarm level)"
+    worst = sorted(report.columns, key=lambda column: column.score, reverse=True)[:SHOWN_COLUMNS]
+    picture = pictures.drift_bars(
+        [column.name for column in worst],
+        [column.score for column in worst],
+        report.threshold,
+        title,
+    )
+    return {
+        "symbol": report.symbol,
+        "day": report.day,
+        "model_version": report.model_version,
+        "drift_score": report.drift_score,
+        "threshold": report.threshold,
+        "p_value": report.p_value,
+        "drifted": report.drifted,
+        "worst_feature": report.worst_feature,
+        "effect": report.effect,
+        "reference_days": report.reference_days,
+        "verdict": report.reason,
+        "nominal_false_alarm_rate": report.alpha,
+        "power": dg.MetadataValue.json(dict(report.power)),
+        "scores": dg.MetadataValue.md(pictures.markdown(picture, title)),
+    }
+
+
+def _evidently(
+    learned: "DayBlocks", today: "DayBlocks", report: "DriftReport", page: Path
+) -> dict[str, Any]:
+    """Evidently's page for people; the decision above does not depend on it."""
+    from crypto_nn.monitoring.evidently_report import write_html
+
+    if not len(learned.ts_N) or not len(today.ts_N):
+        return {"evidently": f"no page: {report.reason}"}
+    before, now = (pd.DataFrame(each.x_NF, columns=list(each.names)) for each in (learned, today))
+    write_html(before, now, page)
+    return {"evidently": dg.MetadataValue.path(str(page))}
+
+
+@dg.asset(
+    partitions_def=universes,
+    deps=["champion"],
+    io_manager_key="lake",
+    group_name="monitoring",
+    kinds={"duckdb"},
+    owners=["team:ml"],
+)
+def model_metrics(context: dg.AssetExecutionContext, platform: Platform) -> dg.Output[Partitions]:
+    """How the champion does on what it was not trained on: accuracy, skill, latency, drift.
+
+    From the calibration days to the newest label; the majority's accuracy stands beside its own.
+    """
+    from crypto_nn.inference import registry
+    from crypto_nn.inference.latency import measure_latency
+    from crypto_nn.inference.predictor import ModelInference
+    from crypto_nn.training.dataset import extent, load_panel
+
+    universe = context.partition_key
+    experiment = platform.experiment()
+    members = experiment.members(universe)
+    names = platform.feature_set(experiment).names
+    version = registry.resolve(platform.models, f"champion:{universe}")
+    model = ModelInference.load(platform.models, version)
+    start = model.fold.role(CALIBRATION).start
+    end = extent(platform.lake, members, names).end
+    panel = load_panel(platform.lake, members, names, start - model.window * MINUTE, end)
+    latency_ms = measure_latency(model, batch_sizes=(1,), repeats=30)[0].p50_ms
+    rows = [
+        row | {"universe": universe, "timestamp": platform.now().item(), "latency_ms": latency_ms}
+        for symbol in members
+        for row in _score(model, panel, symbol, start, _last_drift(platform, symbol))
+    ]
+    table = pa.Table.from_pylist(rows)
+    keys = {"universe": universe, "model_version": version}
+    shown = ("symbol", "horizon", "accuracy", "majority", "log_loss_skill", "rows")
+    records = [dg.TableRecord({name: row[name] for name in shown}) for row in rows]
+    return dg.Output(
+        Partitions([Tables(keys, {"model_metrics": table})]),
+        metadata={
+            "version": version,
+            "latency_ms": latency_ms,
+            "scores": dg.MetadataValue.table(records),
+        },
+    )
+
+
+def _score(
+    model: "ModelInference",
+    panel: "Panel",
+    symbol: str,
+    start: np.datetime64,
+    drift_score: float | None,
+) -> list[dict[str, Any]]:
+    from crypto_nn.metrics import classification
+
+    ends = panel.window_ends(model.window)
+    own = panel.slice_of(symbol)
+    ends = ends[(ends >= own.start) & (ends < own.stop) & (panel.ts_N[ends] >= start)]
+    p_RHC, classes_RH = model.predict(panel, ends), panel.classes_NH[ends].astype(np.int64)
+    rows = []
+    for h, horizon in enumerate(panel.horizons):
+        known = classes_RH[:, h] >= 0
+        classes, p_RC = classes_RH[known, h], p_RHC[known, h]
+        prior = classification.class_prior(classes)
+        rows.append(
+            {
+                "model_version": model.version,
+                "symbol": symbol,
+                "horizon": horizon,
+                "accuracy": classification.accuracy(p_RC, classes),
+                "majority": classification.majority_share(classes),
+                "log_loss_skill": classification.log_loss_skill(p_RC, classes, prior),
+                "drift_score": drift_score,
+                "rows": int(known.sum()),
+            }
+        )
+    return rows
+
+
+def _last_drift(platform: Platform, symbol: str) -> float | None:
+    if not platform.lake.has("drift_decisions"):
+        return None
+    found = platform.lake.read("drift_decisions", ("day", "drift_score"), {"symbol": symbol})
+    return max(found.to_pylist(), key=lambda row: row["day"])["drift_score"] if found else None

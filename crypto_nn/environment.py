@@ -1,0 +1,32 @@
+"""The one place where the environment is read: where things are kept, which YAML is in force."""
+
+import os
+from pathlib import Path
+
+YAML = "crypto_nn.yaml"
+
+
+def home() -> Path:
+    """Where everything is kept: CRYPTO_NN_HOME, else ./data."""
+    return Path(os.environ.get("CRYPTO_NN_HOME", "data")).resolve()
+
+
+def yaml_path() -> Path:
+    """Where the YAML is, or would be: CRYPTO_NN_CONFIG, else ./crypto_nn.yaml."""
+    return Path(os.environ.get("CRYPTO_NN_CONFIG", YAML))
+
+
+def yaml_in_force() -> Path | None:
+    """The YAML to read, or None where none was named and none lies in the working folder."""
+    path = yaml_path()
+    return path if "CRYPTO_NN_CONFIG" in os.environ or path.exists() else None
+
+
+def use_yaml(path: Path) -> None:
+    """Put a YAML in force, for this process and those that it starts."""
+    os.environ["CRYPTO_NN_CONFIG"] = str(path.resolve())
+
+
+def dagster_home() -> Path:
+    """Dagster's own memory: DAGSTER_HOME, else beside everything else."""
+    return Path(os.environ.get("DAGSTER_HOME") or home() / "dagster_home").resolve()

@@ -1,0 +1,276 @@
+"""The Experiment: every setting of the platform in one place, read from one YAML file."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from crypto_nn.bars.calendar import check_month
+from crypto_nn.bars.quality import QualityConfig
+from crypto_nn.bars.symbol import check_symbol
+from crypto_nn.benchmark.config import BenchmarkConfig
+from crypto_nn.benchmark.gate import GateConfig
+from crypto_nn.errors import ConfigError
+from crypto_nn.features.config import FeatureConfig
+from crypto_nn.features.labels import LabelConfig
+from crypto_nn.features.splits import SplitConfig
+from crypto_nn.models import MODELS
+from crypto_nn.models.configs import ModelConfig
+from crypto_nn.monitoring.alerts import AlertConfig
+from crypto_nn.monitoring.drift import DriftConfig
+from crypto_nn.monitoring.retraining import RetrainConfig
+from crypto_nn.sources import SourceConfig, SyntheticConfig
+from crypto_nn.store.atomic import write_bytes
+from crypto_nn.training.config import TrainConfig
+
+
+class Settings(BaseModel):
+    """What all groups of settings share: they never change, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _sources(sources: dict[str, SourceConfig]) -> dict[str, SourceConfig]:
+    return sources
+
+
+class SymbolConfig(Settings):
+    """One symbol of the platform, and where its bars come from."""
+
+    source: str = Field(description="A name from `sources`; the symbol's one primary venue.")
+    first_month: str = Field(description="The first month to keep, such as 2023-01.")
+    last_month: str | None = Field(
+        default=None, description="The last month, where the data are historical; else open."
+    )
+
+    @field_validator("first_month", "last_month")
+    @classmethod
+    def _months(cls, month: str | None) -> str | None:
+        return month if month is None else check_month(month)
+
+
+class ModelChoice(Settings):
+    """Which neural network is trained, and how large it is."""
+
+    name: str = Field(default="LSTMPricePredictor", description="A name from `crypto_nn.models`.")
+    preset: str = Field(default="small", description="A size that the model offers: small, full.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Single settings that differ from the preset."
+    )
+
+    @model_validator(mode="after")
+    def _exists(self) -> Self:
+        if self.name not in MODELS:
+            raise ValueError(f"model {self.name!r} is not known; there are {', '.join(MODELS)}")
+        presets = MODELS[self.name].presets
+        if self.preset not in presets:
+            raise ValueError(f"preset {self.preset!r} is not known; there are {', '.join(presets)}")
+        self.config()
+        return self
+
+    def config(self) -> ModelConfig:
+        """The model's own configuration: its preset with the changed settings."""
+        preset = MODELS[self.name].presets[self.preset]
+        return type(preset).model_validate(preset.model_dump() | self.settings)
+
+
+class AutomationConfig(Settings):
+    """When the platform works by itself. All times are UTC cron lines."""
+
+    enabled: bool = Field(default=True, description="Schedules and sensors run from the start.")
+    refresh_bars: str = Field(default="5 * * * *", description="When new bars are fetched.")
+    nightly_retraining: str = Field(default="30 2 * * *", description="When models retrain.")
+    predict: str = Field(default="45 3 * * *", description="When champions predict.")
+    watch: str = Field(default="30 1 * * *", description="When yesterday is tested for drift.")
+    drift_catch_up_days: int = Field(
+        default=7, ge=1, le=60, description="How many missed days of drift reports are made up for."
+    )
+
+
+class Experiment(Settings):
+    """All settings together. The defaults run without a key, a file or a network."""
+
+    sources: dict[str, SourceConfig] = Field(
+        default_factory=lambda: _sources({"synthetic": SyntheticConfig()}),
+        description="Where bars come from, by a name of your choice.",
+    )
+    symbols: dict[str, SymbolConfig] = Field(
+        default_factory=lambda: {
+            "SYN-USDT": SymbolConfig(
+                source="synthetic",
+                first_month=f"{SyntheticConfig().start:%Y-%m}",
+                last_month=f"{SyntheticConfig().end - timedelta(minutes=1):%Y-%m}",
+            )
+        },
+        description="What the platform follows.",
+    )
+    universes: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Named lists of symbols that one model learns jointly; each alone is one too.",
+    )
+    quality: QualityConfig = QualityConfig()
+    features: FeatureConfig = FeatureConfig()
+    labels: LabelConfig = LabelConfig()
+    splits: SplitConfig = SplitConfig()
+    model: ModelChoice = ModelChoice()
+    training: TrainConfig = TrainConfig()
+    benchmark: BenchmarkConfig = BenchmarkConfig()
+    gate: GateConfig = GateConfig()
+    drift: DriftConfig = DriftConfig()
+    retraining: RetrainConfig = RetrainConfig()
+    alerts: AlertConfig = AlertConfig()
+    automation: AutomationConfig = AutomationConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for symbol, config in self.symbols.items():
+            check_symbol(symbol)
+            if config.source not in self.sources:
+                raise ValueError(
+                    f"symbols.{symbol}.source is {config.source!r}; "
+                    f"`sources` has {', '.join(self.sources)}"
+                )
+        for universe, members in self.universes.items():
+            unknown = [symbol for symbol in members if symbol not in self.symbols]
+            if unknown or not members:
+                raise ValueError(
+                    f"universes.{universe} names {unknown or 'nothing'}; "
+                    f"`symbols` has {', '.join(self.symbols)}"
+                )
+            if universe in self.symbols:
+                raise ValueError(f"universes.{universe} has the name of a symbol; choose another")
+        return self
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> "Experiment":
+        """The experiment of a YAML file, or the defaults where there is none.
+
+        Raises:
+            ConfigError: the file is missing or not YAML, or a key or value is not allowed.
+        """
+        if path is None:
+            return cls()
+        try:
+            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(
+                f"There is no file {path}. Make one with `crypto-nn config init`."
+            ) from None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is not YAML: {error}.") from None
+        if settings is not None and not isinstance(settings, Mapping):
+            raise ConfigError(f"{path} holds a {type(settings).__name__}; settings are due.")
+        return cls.parse(settings or {}, str(path))
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any], origin: str = "settings") -> "Experiment":
+        """The experiment of plain settings; a `ConfigError` names each key that is wrong."""
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            lines = [_explain(problem) for problem in error.errors()]
+            raise ConfigError(f"{origin}: " + "; ".join(lines) + ".") from None
+
+    def changed(self, overrides: Mapping[str, Any]) -> "Experiment":
+        """This experiment with single settings replaced, by dotted path.
+
+        Example: `experiment.changed({"training.max_epochs": 3})`.
+        """
+        settings = self.model_dump()
+        for path, value in overrides.items():
+            *parents, last = path.split(".")
+            level: Any = settings
+            for parent in parents:
+                level = level.get(parent) if isinstance(level, dict) else None
+            if not isinstance(level, dict) or (last not in level and parents != ["symbols"]):
+                known = ", ".join(level) if isinstance(level, dict) else ", ".join(settings)
+                raise ConfigError(f"There is no setting {path!r}; there are {known}.")
+            level[last] = value
+        return self.parse(settings, "overrides")
+
+    def to_yaml(self) -> str:
+        """The whole experiment as YAML, defaults included."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    def digest(self, *parts: str) -> str:
+        """A short hash of the named groups of settings (all where none is named)."""
+        settings = self.model_dump(mode="json", include=set(parts) or None)
+        text = json.dumps(settings, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def symbol(self, symbol: str) -> SymbolConfig:
+        """The settings of one symbol."""
+        if symbol not in self.symbols:
+            known = ", ".join(self.symbols)
+            raise ConfigError(
+                f"There is no symbol {symbol!r}; there are {known}. "
+                "Add it under `symbols` in the YAML."
+            )
+        return self.symbols[symbol]
+
+    def members(self, universe: str) -> tuple[str, ...]:
+        """The symbols of a universe; a symbol alone is the universe of its own name."""
+        if universe in self.universes:
+            return self.universes[universe]
+        if universe in self.symbols:
+            return (universe,)
+        known = ", ".join((*self.universes, *self.symbols))
+        raise ConfigError(f"There is no universe {universe!r}; there are {known}.")
+
+    def universe_of(self, symbol: str) -> str:
+        """The universe whose champion answers for a symbol."""
+        for universe, members in self.universes.items():
+            if symbol in members:
+                return universe
+        return self.members(symbol)[0]
+
+    @property
+    def active_universes(self) -> tuple[str, ...]:
+        """The universes that are retrained every night: those that answer for some symbol."""
+        return tuple(dict.fromkeys(self.universe_of(symbol) for symbol in self.symbols))
+
+
+def add_symbols(
+    path: Path, symbols: Mapping[str, Mapping[str, Any]], sources: Mapping[str, Mapping[str, Any]]
+) -> Experiment:
+    """Add symbols and their sources to the YAML at `path`, which is made where it is missing.
+
+    The file is replaced as a whole, and only by settings that are valid; comments are lost.
+
+    Raises:
+        ConfigError: the file or the result is not valid, or a symbol has another source already.
+    """
+    if path.exists():
+        Experiment.load(path)
+        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    else:
+        settings = {"sources": {}, "symbols": {}}
+    present = settings.setdefault("symbols", {})
+    for symbol, wanted in symbols.items():
+        before = present.get(symbol)
+        if before is not None and before["source"] != wanted["source"]:
+            raise ConfigError(
+                f"{symbol} comes from {before['source']!r} in {path}; it cannot also come from "
+                f"{wanted['source']!r}, since venues must not be mixed. Use another home "
+                "(CRYPTO_NN_HOME) and another YAML, or remove the symbol first."
+            )
+        present[symbol] = {**(before or {}), **wanted}
+    settings.setdefault("sources", {}).update({name: dict(it) for name, it in sources.items()})
+    experiment = Experiment.parse(settings, str(path))
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    write_bytes(path, text.encode())
+    return experiment
+
+
+def _explain(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "the settings"
+    if problem["type"] == "extra_forbidden":
+        return f"{where} is not a setting"
+    if problem["type"] == "value_error":
+        return f"{where}: {problem['ctx']['error']}"
+    return f"{where} is {problem['input']!r}: {problem['msg']}"

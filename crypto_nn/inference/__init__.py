@@ -1,0 +1,1 @@
+"""How a model answers: stored versions, asked for probabilities."""

@@ -1,0 +1,178 @@
+"""What a model must beat before it may be believed: simple forecasts, always shown beside it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crypto_nn.errors import ModelError
+from crypto_nn.features.panel import Panel
+from crypto_nn.features.scaling import RobustScaler
+
+Rows = NDArray[np.int64]
+Probabilities_RHC = NDArray[np.float64]
+
+NUM_CLASSES = 3
+DAY_US = 86_400_000_000
+MINUTE_US = 60_000_000
+
+
+class Baseline(ABC):
+    """A forecast that needs no network: fitted on the rows of training, asked about any rows.
+
+    `rows` are positions in the panel; whatever a baseline looks at lies at or before them. Rows
+    whose class is not known (-1) are left out of fitting, horizon by horizon.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def fit(self, panel: Panel, rows: Rows) -> Self:
+        """Learn from these rows of the panel."""
+
+    @abstractmethod
+    def predict(self, panel: Panel, rows: Rows) -> Probabilities_RHC:
+        """Probabilities of down, flat and up for each row and horizon."""
+
+
+class Majority(Baseline):
+    """Always the same answer: how often each class came in training. Its pick is the majority."""
+
+    name = "majority"
+
+    def fit(self, panel: Panel, rows: Rows) -> Self:
+        classes_RH = panel.classes_NH[rows]
+        self.prior_HC = np.stack([class_shares(column) for column in classes_RH.T])
+        return self
+
+    def predict(self, panel: Panel, rows: Rows) -> Probabilities_RHC:
+        return np.repeat(self.prior_HC[None], len(rows), axis=0)
+
+
+class Persistence(Baseline):
+    """What followed in training when the last move of the same length went down, or up.
+
+    The last move of horizon h is from the close h minutes ago to the newest close. Its sign picks
+    one of three rows of frequencies; where that bar is missing, the row for no move is used.
+    """
+
+    name = "persistence"
+
+    def fit(self, panel: Panel, rows: Rows) -> Self:
+        shares = []
+        for column, horizon in enumerate(panel.horizons):
+            sign_R = last_sign(panel, rows, horizon)
+            classes_R = panel.classes_NH[rows, column]
+            prior_C = class_shares(classes_R)
+            shares.append([class_shares(classes_R[sign_R == s], prior_C) for s in (-1, 0, 1)])
+        self.shares_HSC = np.array(shares)
+        return self
+
+    def predict(self, panel: Panel, rows: Rows) -> Probabilities_RHC:
+        columns = [
+            self.shares_HSC[column][last_sign(panel, rows, horizon) + 1]
+            for column, horizon in enumerate(panel.horizons)
+        ]
+        return np.stack(columns, axis=1)
+
+
+class Logistic(Baseline):
+    """Multinomial logistic regression on the newest bar's features, one for each horizon.
+
+    At most `MAX_ROWS` training rows are used, evenly spaced: minute bars overlap so much that
+    more of them change the fit little.
+    """
+
+    name = "logistic"
+    MAX_ROWS: ClassVar[int] = 40_000
+    # Inverse ridge strength: strong, since the signal is far weaker than the noise.
+    STRENGTH: ClassVar[float] = 0.003
+
+    def inputs(self, panel: Panel, rows: Rows) -> NDArray[np.floating[Any]]:
+        """What the regression sees of each row (R, F), before scaling."""
+        return panel.x_NF[rows]
+
+    def fit(self, panel: Panel, rows: Rows) -> Self:
+        from sklearn.linear_model import LogisticRegression  # loads only where it is fitted
+
+        rows = rows[np.isfinite(self.inputs(panel, rows)).all(axis=1)]
+        if not len(rows):
+            raise ModelError(f"Baseline {self.name!r} has no row with complete features to fit on.")
+        self.scaler = RobustScaler.fit(self.inputs(panel, rows))
+        rows = thin(rows, self.MAX_ROWS)
+        scaled_RF = self.scaler.transform(self.inputs(panel, rows)).astype(np.float64)
+        self.models = []
+        for classes_R in panel.classes_NH[rows].T:
+            known = classes_R >= 0
+            model = LogisticRegression(C=self.STRENGTH, max_iter=1_000, tol=1e-4)
+            self.models.append(model.fit(scaled_RF[known], classes_R[known]))
+        return self
+
+    def predict(self, panel: Panel, rows: Rows) -> Probabilities_RHC:
+        scaled_RF = self.scaler.transform(self.inputs(panel, rows)).astype(np.float64)
+        answers = np.zeros((len(rows), len(self.models), NUM_CLASSES))
+        for column, model in enumerate(self.models):
+            answers[:, column, model.classes_.astype(int)] = model.predict_proba(scaled_RF)
+        return answers
+
+
+class VolatilityOnly(Logistic):
+    """The control that sees no direction: volatility, sizes of last moves, and the time of day.
+
+    A model that scores no better than this has learned when the market moves, not where to.
+    """
+
+    name = "volatility"
+
+    def inputs(self, panel: Panel, rows: Rows) -> NDArray[np.floating[Any]]:
+        sigma_R = np.maximum(panel.sigma_N[rows], 1e-12)
+        sizes = [
+            np.abs(last_move(panel, rows, horizon)) / (sigma_R * np.sqrt(horizon))
+            for horizon in panel.horizons
+        ]
+        t_R = panel.ts_N[rows].astype("datetime64[us]").astype(np.int64)
+        day = 2 * np.pi * (t_R % DAY_US) / DAY_US
+        week = 2 * np.pi * (t_R % (7 * DAY_US)) / (7 * DAY_US)
+        clock = [np.sin(day), np.cos(day), np.sin(2 * day), np.cos(2 * day)]
+        return np.stack([np.log(sigma_R), *sizes, *clock, np.sin(week), np.cos(week)], axis=1)
+
+
+def class_shares(
+    classes_R: NDArray[np.integer[Any]], prior_C: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """How often each class came; `prior_C` (uniform if None) counts as one observation more."""
+    if prior_C is None:
+        prior_C = np.full(NUM_CLASSES, 1 / NUM_CLASSES)
+    counts_C = np.bincount(classes_R[classes_R >= 0], minlength=NUM_CLASSES) + prior_C
+    return counts_C / counts_C.sum()
+
+
+def last_move(panel: Panel, rows: Rows, minutes: int) -> NDArray[np.float64]:
+    """Log-return of the last `minutes` minutes up to each row's close; 0 where a bar is missing."""
+    before = np.maximum(rows - minutes, 0)
+    apart = panel.ts_N[rows] - panel.ts_N[before]
+    known = (apart == np.timedelta64(minutes * MINUTE_US, "us")) & (
+        panel.symbol_N[rows] == panel.symbol_N[before]
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        move = np.log(panel.close_N[rows] / panel.close_N[before])
+    return np.where(known & np.isfinite(move), move, 0.0)
+
+
+def last_sign(panel: Panel, rows: Rows, minutes: int) -> NDArray[np.int64]:
+    """-1, 0 or 1: where the last `minutes` minutes went."""
+    return np.sign(last_move(panel, rows, minutes)).astype(np.int64)
+
+
+def thin(rows: Rows, most: int) -> Rows:
+    """At most `most` of the rows, evenly spaced, the first and the last among them."""
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+
+
+BASELINES: Mapping[str, type[Baseline]] = {
+    baseline.name: baseline for baseline in (Majority, Persistence, VolatilityOnly, Logistic)
+}

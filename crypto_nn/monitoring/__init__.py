@@ -1,0 +1,1 @@
+"""Is it still true: drift, alerts, and the decision to retrain."""

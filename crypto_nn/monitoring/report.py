@@ -1,0 +1,113 @@
+"""What was found on one day: a row per column, and one decision."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from crypto_nn.monitoring.days import Kind
+from crypto_nn.store.tables import TABLES
+
+COMPARED = "compared"
+NEW_VALUES = "new values"
+
+
+@dataclass(frozen=True)
+class ColumnDrift:
+    """One column of one day against the days that the champion learned from.
+
+    Attributes:
+        kind, name: which column.
+        statistic: distance of the day from the mean of all days (`statistics.distances`), 0 to 1;
+            for performance the excess of the day's mean over the median day.
+        effect: size of the move in standard deviations (`statistics.Effect`).
+        psi, chi_square: reported beside it; they decide nothing.
+        p_value: adjusted for all columns; 1 where the column was not compared.
+        score: statistic divided by its calibrated level-α quantile over all columns.
+        drifted: score above the threshold and effect at or above its floor.
+        verdict: "compared", "new values", or why the column was left out: "constant",
+            "missing today", "too few values today", "too few reference days",
+            "not in the reference".
+    """
+
+    kind: Kind
+    name: str
+    statistic: float = 0.0
+    effect: float = 0.0
+    psi: float = 0.0
+    chi_square: float = 0.0
+    p_value: float = 1.0
+    score: float = 0.0
+    drifted: bool = False
+    verdict: str = COMPARED
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the column took part in the decision."""
+        return self.verdict in (COMPARED, NEW_VALUES)
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """Whether one day still looks like those that a model learned from.
+
+    Attributes:
+        symbol, day, model_version: what was compared with what.
+        drift_score: the largest score of all columns; above 1 exactly where `p_value` ≤ `alpha`.
+        p_value: of the whole report; 1 where nothing could be compared.
+        threshold: the score above which a move is drift.
+        drifted: a column's score is above the threshold and its effect not below the floor.
+        effect: effect of `worst_feature`.
+        worst_feature: the column that decides: of those whose effect reaches the floor (of all,
+            where none does) the one with the largest score; empty where none was compared.
+        reference_days: how many days today was ranked among (of the kind with the fewest).
+        reason: one sentence that a person can read.
+        alpha: nominal rate of false alarms per report, over all columns together.
+        false_alarm_rate: how often a reference day itself would have alarmed against all others
+            (NaN where nothing was compared).
+        forward_alarm_rate: how often a day of the reference's later half would have alarmed
+            against its earlier half: near alpha where the market stood still.
+        power: chance of an alarm if one column alone moves by the named shift, such as "+0.5 sd".
+        columns: one row for each column.
+        made_at: when the report was made, naive UTC.
+    """
+
+    symbol: str
+    day: str
+    model_version: str
+    drift_score: float
+    p_value: float
+    threshold: float
+    drifted: bool
+    effect: float
+    worst_feature: str
+    reference_days: int
+    reason: str
+    alpha: float
+    false_alarm_rate: float
+    forward_alarm_rate: float
+    power: tuple[tuple[str, float], ...]
+    columns: tuple[ColumnDrift, ...]
+    made_at: np.datetime64
+
+    def to_arrow(self) -> dict[str, pa.Table]:
+        """The rows of the lake tables `drift_report` and `drift_decisions`."""
+        shared = {
+            "symbol": self.symbol,
+            "day": self.day,
+            "model_version": self.model_version,
+            "made_at": self.made_at.astype("datetime64[us]").item(),
+        }
+        rows = [asdict(column) | shared for column in self.columns]
+        decision = {field: getattr(self, field) for field in self.__dataclass_fields__} | shared
+        return {
+            "drift_report": _table("drift_report", rows),
+            "drift_decisions": _table("drift_decisions", [decision]),
+        }
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """These rows with the columns that the lake declares; what it has no column for is left."""
+    schema = pa.schema([(column.name, column.arrow) for column in TABLES[name].columns])
+    return pa.Table.from_pylist(rows, schema)

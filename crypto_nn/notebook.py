@@ -1,0 +1,104 @@
+"""What a notebook needs: bars, features, models and predictions as DataFrames."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from crypto_nn.bars.symbol import check_symbol
+from crypto_nn.environment import home, yaml_in_force
+from crypto_nn.experiments import Experiment
+from crypto_nn.inference.registry import resolve
+from crypto_nn.store.lake import Lake
+from crypto_nn.store.models import ModelStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from crypto_nn.inference.predictor import ModelInference
+
+Time = str | pd.Timestamp | None
+FIRST, LAST = np.datetime64("1970-01-01", "us"), np.datetime64("2262-01-01", "us")
+
+
+def load_bars(symbol: str, start: Time = None, end: Time = None) -> pd.DataFrame:
+    """Clean one-minute bars that open in [start, end), indexed by `ts` (UTC).
+
+    Raises:
+        LakeError: the symbol's bars were not materialised yet.
+    """
+    return _frame(_read("bars", symbol, start, end))
+
+
+def load_features(
+    symbol: str, start: Time = None, end: Time = None, as_of: int | None = None
+) -> pd.DataFrame:
+    """Features of the bars that open in [start, end), indexed by `ts` (UTC).
+
+    Args:
+        as_of: a snapshot of the lake, such as `checkpoints.snapshot` names it: the features as
+            they were then. The newest if not given.
+    """
+    return _frame(_read("features", symbol, start, end, as_of))
+
+
+def load_model(version: str) -> "ModelInference":
+    """A version, or the champion of a universe by `champion:BTC-USDT`, ready to be asked.
+
+    Raises:
+        ModelError: there is no such version, or its files are damaged.
+    """
+    from crypto_nn.inference.predictor import ModelInference
+
+    store = ModelStore(home() / "models")
+    return ModelInference.load(store, resolve(store, version))
+
+
+def predict(
+    symbol: str, start: Time = None, end: Time = None, version: str | None = None
+) -> pd.DataFrame:
+    """Calibrated probabilities of down, flat and up for each minute in [start, end) and horizon.
+
+    Args:
+        version: a version or `champion:<universe>`; the symbol's champion if not given.
+    """
+    from crypto_nn.features.labels import MINUTE
+    from crypto_nn.training.dataset import load_panel
+
+    experiment = Experiment.load(yaml_in_force())
+    model = load_model(version or f"champion:{experiment.universe_of(check_symbol(symbol))}")
+    lake = Lake(home() / "lake")
+    first, last = _instant(start, FIRST), _instant(end, LAST)
+    panel = load_panel(lake, [symbol], model.feature_names, first - model.window * MINUTE, last)
+    ends = panel.window_ends(model.window)
+    ends = ends[panel.ts_N[ends] >= first]
+    p_RHC = model.predict(panel, ends)
+    index = pd.MultiIndex.from_product(
+        [pd.DatetimeIndex(panel.ts_N[ends], tz="UTC"), panel.horizons], names=["ts", "horizon"]
+    )
+    return pd.DataFrame(p_RHC.reshape(-1, 3), index=index, columns=["p_down", "p_flat", "p_up"])
+
+
+def _instant(time: Time, default: np.datetime64) -> np.datetime64:
+    if time is None:
+        return default
+    stamp = pd.Timestamp(time)
+    stamp = stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
+    return np.datetime64(stamp, "us")
+
+
+def _read(
+    table: str, symbol: str, start: Time, end: Time, snapshot: int | None = None
+) -> "pa.Table":
+    bounds = [
+        None if time is None else _instant(time, np.datetime64(0, "us")) for time in (start, end)
+    ]
+    where = {"symbol": check_symbol(symbol)}
+    return Lake(home() / "lake").read(table, None, where, bounds[0], bounds[1], snapshot)
+
+
+def _frame(table: "pa.Table") -> pd.DataFrame:
+    frame = table.drop_columns(["symbol", "month"]).to_pandas()
+    frame["ts"] = frame["ts"].dt.tz_localize("UTC")
+    indexed: pd.DataFrame = frame.set_index("ts")
+    return indexed

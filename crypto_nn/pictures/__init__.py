@@ -1,0 +1,29 @@
+"""WHAT CAN BE SEEN: small pictures for the UI, the report and the docs. No picture ever raises
+for want of data; matplotlib loads when the first one is drawn."""
+
+from crypto_nn.pictures.canvas import Picture
+from crypto_nn.pictures.class_balance import class_balance
+from crypto_nn.pictures.confusion_matrices import confusion_matrices
+from crypto_nn.pictures.drift_bars import drift_bars
+from crypto_nn.pictures.embed import data_uri, markdown
+from crypto_nn.pictures.equity_curves import equity_curves
+from crypto_nn.pictures.feature_histograms import feature_histograms
+from crypto_nn.pictures.leaderboard_bars import leaderboard_bars
+from crypto_nn.pictures.loss_curves import loss_curves
+from crypto_nn.pictures.price_chart import price_chart
+from crypto_nn.pictures.reliability_diagrams import reliability_diagrams
+
+__all__ = [
+    "Picture",
+    "class_balance",
+    "confusion_matrices",
+    "data_uri",
+    "drift_bars",
+    "equity_curves",
+    "feature_histograms",
+    "leaderboard_bars",
+    "loss_curves",
+    "markdown",
+    "price_chart",
+    "reliability_diagrams",
+]

@@ -1,0 +1,28 @@
+"""Where bars come from. A new source is a new file, and a line in each list here."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from crypto_nn.sources.files import FilesConfig, FileSource
+from crypto_nn.sources.source import Availability, BarSource
+from crypto_nn.sources.synthetic import SyntheticConfig, SyntheticSource
+
+SourceConfig = Annotated[FilesConfig | SyntheticConfig, Field(discriminator="kind")]
+
+
+def open_source(config: SourceConfig) -> BarSource:
+    """The source that a configuration describes. Nothing is read before it is asked."""
+    return config.open()
+
+
+__all__ = [
+    "Availability",
+    "BarSource",
+    "FileSource",
+    "FilesConfig",
+    "SourceConfig",
+    "SyntheticConfig",
+    "SyntheticSource",
+    "open_source",
+]

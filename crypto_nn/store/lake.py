@@ -1,0 +1,247 @@
+"""The lake: every table that can be queried, with transactions, snapshots and time travel."""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from crypto_nn.errors import LakeError
+from crypto_nn.store.atomic import sync_since
+from crypto_nn.store.catalogue import Catalogue, Connection, snapshot_of
+from crypto_nn.store.columns import fit
+from crypto_nn.store.definition import define
+from crypto_nn.store.quoting import quote
+from crypto_nn.store.tables import TABLES, TableSpec
+from crypto_nn.store.upkeep import Upkeep, keep_up
+
+Where = Mapping[str, str | int | Sequence[str] | Sequence[int]]
+
+
+class Lake:
+    """Tables of Parquet files under one catalogue (DuckLake).
+
+    A write is one transaction over all its tables: after a crash at any moment the old rows or
+    the new ones are there, never a mixture. Readers see one snapshot and never wait. Times are
+    UTC without a zone, as TIMESTAMP. Numbers come back bit for bit, but for -0.0, which is 0.0.
+
+    Args:
+        root: folder of the catalogue, the data files and the write lock; on a local disk.
+        catalogue: "sqlite:<file>" or "postgres:<connection string>"; a file in `root` by default.
+        tables: the tables that may be written, by name.
+        wait_seconds: how long a writer waits for another before it gives up.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        catalogue: str | None = None,
+        tables: Mapping[str, TableSpec] = TABLES,
+        wait_seconds: float = 600.0,
+    ) -> None:
+        self.catalogue = Catalogue(Path(root), catalogue, wait_seconds)
+        self.specs = tables
+
+    @property
+    def root(self) -> Path:
+        return self.catalogue.root
+
+    def __repr__(self) -> str:
+        return f"Lake({str(self.root)!r})"  # the catalogue's address may hold a password
+
+    def replace(self, tables: Mapping[str, pa.Table], partition: Mapping[str, str]) -> int:
+        """Make these the rows of a partition, in all tables at once.
+
+        In each table the rows that equal `partition` in all its columns are deleted and the new
+        ones inserted, by column name, sorted by the table's order. No rows delete the partition;
+        no partition columns (`{}`) replace the whole table. Tables and columns that are new are
+        created; columns that the new rows lack become null.
+
+        Args:
+            tables: rows by table name; a partition column that is missing is filled in.
+            partition: such as {"symbol": "BTC-USDT", "month": "2024-01"}.
+
+        Returns:
+            The snapshot that holds the new rows.
+
+        Raises:
+            LakeError: a table or column is not as declared, or the write failed; nothing changed.
+        """
+        fitted = {name: fit(rows, self._spec(name), partition) for name, rows in tables.items()}
+
+        def work(cursor: Connection) -> None:
+            for name, rows in fitted.items():
+                define(cursor, self._spec(name), rows.schema)
+                _delete(cursor, name, partition)
+                self._insert(cursor, name, rows)
+
+        return self.catalogue.write(work)[1]
+
+    def append(self, name: str, table: pa.Table) -> int:
+        """Add rows to a table, by column name; returns the snapshot. Errors as in `replace`."""
+        rows = fit(table, self._spec(name), {})
+
+        def work(cursor: Connection) -> None:
+            define(cursor, self._spec(name), rows.schema)
+            self._insert(cursor, name, rows)
+
+        return self.catalogue.write(work)[1]
+
+    def read(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        where: Where | None = None,
+        start: np.datetime64 | None = None,
+        end: np.datetime64 | None = None,
+        snapshot: int | None = None,
+    ) -> pa.Table:
+        """Rows of a table in its declared order.
+
+        Args:
+            name: the table.
+            columns: which ones, in this order; all by default.
+            where: columns that must equal a value, or be one of several.
+            start, end: bounds on `ts`, end exclusive.
+            snapshot: rows as they were then; the newest by default.
+
+        Raises:
+            LakeError: table, column or snapshot is not there.
+        """
+        spec = self._spec(name)
+        conditions, values = _conditions(where or {})
+        for bound, sign in ((start, ">="), (end, "<")):
+            if bound is not None:
+                conditions.append(f"ts {sign} ?")
+                values.append(bound.astype("datetime64[us]").item())
+        selected = "*" if columns is None else ", ".join(map(quote, columns)) or "NULL"
+        order = ", ".join(f"{quote(column)} NULLS LAST" for column in spec.order_by)
+        return self._query(
+            name,
+            f"SELECT {selected} FROM lake.main.{quote(name)}{_at(snapshot)}"
+            f" WHERE {' AND '.join(conditions) or 'true'} ORDER BY {order}",
+            values,
+        )
+
+    def count(self, name: str, where: Where | None = None, snapshot: int | None = None) -> int:
+        """How many rows there are; arguments and errors as in `read`."""
+        conditions, values = _conditions(where or {})
+        counted = self._query(
+            name,
+            f"SELECT count(*) AS rows FROM lake.main.{quote(self._spec(name).name)}{_at(snapshot)}"
+            f" WHERE {' AND '.join(conditions) or 'true'}",
+            values,
+        )
+        return int(counted["rows"][0].as_py())
+
+    def partitions(self, name: str, columns: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
+        """Every combination of values of these columns that has rows, in order."""
+        listed = ", ".join(map(quote, columns))
+        found = self._query(
+            name,
+            f"SELECT DISTINCT {listed} FROM lake.main.{quote(self._spec(name).name)} ORDER BY ALL",
+            [],
+        )
+        return tuple(tuple(row[column] for column in columns) for row in found.to_pylist())
+
+    def has(self, name: str) -> bool:
+        """Whether the table has ever been written."""
+        return name in self.tables()
+
+    def tables(self) -> tuple[str, ...]:
+        """The tables that have been written, by name."""
+        cursor = self.catalogue.cursor()
+        try:
+            found = cursor.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' ORDER BY 1"
+            ).fetchall()
+        finally:
+            cursor.close()
+        return tuple(row[0] for row in found)
+
+    def snapshot(self) -> int:
+        """The newest snapshot: pass it to `read` to see the lake as it is now, later."""
+        cursor = self.catalogue.cursor()
+        try:
+            return snapshot_of(cursor)
+        finally:
+            cursor.close()
+
+    def maintain(
+        self,
+        pinned: Collection[int] = (),
+        keep: int = 20,
+        grace: timedelta = timedelta(hours=1),
+    ) -> Upkeep:
+        """Merge small files, forget old snapshots, remove files that nothing needs.
+
+        Args:
+            pinned: snapshots that must stay readable, such as those of kept checkpoints.
+            keep: how many of the newest snapshots stay readable too.
+            grace: files dropped or written within this time stay, for running readers, and so
+                does what is up to a day older; 0 removes all at once, when nobody else reads.
+        """
+        return keep_up(self.catalogue, frozenset(pinned), keep, grace)
+
+    def close(self) -> None:
+        """Let go of this process's connection; the next call opens another."""
+        self.catalogue.close()
+
+    def _spec(self, name: str) -> TableSpec:
+        if name not in self.specs:
+            raise LakeError(f"The lake knows no table {name!r}. It has: {', '.join(self.specs)}.")
+        return self.specs[name]
+
+    def _insert(self, cursor: Connection, name: str, rows: pa.Table) -> None:
+        if not rows.num_rows:
+            return
+        began = time.time()
+        cursor.register("incoming_rows", rows)
+        try:
+            cursor.execute(f"INSERT INTO lake.main.{quote(name)} BY NAME FROM incoming_rows")
+        finally:
+            cursor.unregister("incoming_rows")
+        # DuckDB leaves data files to the operating system, but the catalogue will point at them.
+        sync_since(self.catalogue.data / "main" / name, began)
+
+    def _query(self, name: str, sql: str, values: list[Any]) -> pa.Table:
+        cursor = self.catalogue.cursor()
+        try:
+            return cursor.execute(sql, values).to_arrow_table()
+        except duckdb.CatalogException as error:
+            raise LakeError(
+                f"The lake in {self.root} has no rows of {name} yet. Materialise the asset that "
+                f"makes {name} first. ({error})"
+            ) from None
+        except duckdb.Error as error:
+            raise LakeError(
+                f"{name} cannot be read from the lake in {self.root}: {error}"
+            ) from None
+        finally:
+            cursor.close()
+
+
+def _at(snapshot: int | None) -> str:
+    return "" if snapshot is None else f" AT (VERSION => {int(snapshot)})"
+
+
+def _conditions(where: Where) -> tuple[list[str], list[Any]]:
+    conditions: list[str] = []
+    values: list[Any] = []
+    for column, due in where.items():
+        listed = [due] if isinstance(due, str | int) else list(due)
+        marks = ", ".join("?" * len(listed))
+        conditions.append(f"{quote(column)} IN ({marks})" if listed else "false")
+        values.extend(listed)
+    return conditions, values
+
+
+def _delete(cursor: Connection, table: str, partition: Mapping[str, str]) -> None:
+    conditions, values = _conditions(partition)
+    cursor.execute(
+        f"DELETE FROM lake.main.{quote(table)} WHERE {' AND '.join(conditions) or 'true'}", values
+    )

@@ -1,0 +1,307 @@
+"""What each table of the lake holds: columns with their meaning, partition, order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import pyarrow as pa
+
+_ARROW: Mapping[str, pa.DataType] = {
+    "VARCHAR": pa.string(),
+    "TIMESTAMP": pa.timestamp("us"),
+    "DOUBLE": pa.float64(),
+    "FLOAT": pa.float32(),
+    "BIGINT": pa.int64(),
+    "INTEGER": pa.int32(),
+    "SMALLINT": pa.int16(),
+    "TINYINT": pa.int8(),
+    "BOOLEAN": pa.bool_(),
+}
+_DUCKDB = {arrow: name for name, arrow in _ARROW.items()}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, its DuckDB type, and what it means, with its unit."""
+
+    name: str
+    type: str
+    comment: str
+
+    @property
+    def arrow(self) -> pa.DataType:
+        return arrow_type(self.type)
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """What a table must be.
+
+    Attributes:
+        name: as it is queried.
+        columns: those that are always there.
+        partition_by: columns by which files are cut; a replace names values for some columns.
+        order_by: the order of rows in files and in what `Lake.read` returns.
+        comment: what one row is.
+        open: further columns may be added by the data (features, horizons).
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    partition_by: tuple[str, ...]
+    order_by: tuple[str, ...]
+    comment: str
+    open: bool = False
+
+    @property
+    def by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
+
+
+def arrow_type(duckdb_type: str) -> pa.DataType:
+    """The Arrow type in which a DuckDB type is read and written."""
+    return _ARROW[duckdb_type]
+
+
+def duckdb_type(arrow: pa.DataType) -> str | None:
+    """The DuckDB type that stores an Arrow type, None where the lake has none for it."""
+    return _DUCKDB.get(arrow)
+
+
+def _columns(text: str) -> tuple[Column, ...]:
+    """Columns from lines of "name TYPE what it means"."""
+    parts = (line.split(maxsplit=2) for line in text.splitlines() if line)
+    return tuple(Column(name, type_, comment) for name, type_, comment in parts)
+
+
+_MINUTE = """
+symbol VARCHAR base and quote, such as BTC-USDT
+month VARCHAR month of ts, YYYY-MM
+ts TIMESTAMP open of the minute bar, UTC; the bar is known only one minute later
+"""
+_PRICES = """
+open DOUBLE first price, quote currency
+high DOUBLE highest price, quote currency
+low DOUBLE lowest price, quote currency
+close DOUBLE last price, quote currency
+volume DOUBLE traded amount, base currency
+vwap DOUBLE volume-weighted average price, quote currency; null where the source has none
+trades DOUBLE number of trades; null where the source has none
+"""
+_UNIVERSE = "universe VARCHAR named list of symbols that a model trains on\n"
+_VERSION = "model_version VARCHAR version in the model store\n"
+
+BARS = TableSpec(
+    "bars",
+    _columns(f"{_MINUTE}{_PRICES}source VARCHAR venue or file that gave the bar"),
+    ("symbol", "month"),
+    ("symbol", "ts"),
+    "Clean one-minute bars; a missing minute is a missing row.",
+)
+QUARANTINED_BARS = TableSpec(
+    "quarantined_bars",
+    _columns(
+        f"""{_MINUTE}{_PRICES}
+note VARCHAR what the source wrote where a number or time was due
+source VARCHAR venue or file that gave the row
+received_at TIMESTAMP when the row was fetched, UTC
+revision INTEGER 0 for the first delivery of a minute, higher for later corrections
+reason VARCHAR short name of the rule that the row breaks
+detail VARCHAR what was found and what was due"""
+    ),
+    ("symbol", "month"),
+    ("symbol", "ts"),
+    "Rows of the source that cannot be used as bars, with the reason; ts is null if unreadable.",
+)
+BAR_GAPS = TableSpec(
+    "bar_gaps",
+    _columns("""
+symbol VARCHAR base and quote, such as BTC-USDT
+month VARCHAR month in which the minutes are missing, YYYY-MM
+gap_start TIMESTAMP first missing minute, UTC
+gap_end TIMESTAMP first minute after the gap, UTC
+minutes BIGINT number of missing minutes
+"""),
+    ("symbol", "month"),
+    ("symbol", "gap_start"),
+    "Runs of minutes for which there is no bar.",
+)
+FEATURES = TableSpec(
+    "features",
+    _columns(_MINUTE),
+    ("symbol", "month"),
+    ("symbol", "ts"),
+    "What a model sees at each minute; one float column per feature, null in warm-up and gaps.",
+    open=True,
+)
+_HORIZONS = "\n".join(
+    f"""return_{h}m DOUBLE log return of the close over the next {h} minutes
+score_{h}m DOUBLE return over the next {h} minutes divided by sigma times the root of {h}
+t1_{h}m TIMESTAMP when the label of the next {h} minutes is known, UTC
+class_{h}m TINYINT 0 down, 1 flat, 2 up over the next {h} minutes; null until it is known"""
+    for h in (5, 15, 60)
+)
+LABELS = TableSpec(
+    "labels",
+    _columns(f"{_MINUTE}\nsigma DOUBLE volatility of past 1-minute returns\n{_HORIZONS}"),
+    ("symbol", "month"),
+    ("symbol", "ts"),
+    "What came next, per horizon; null until the horizon has passed.",
+    open=True,
+)
+SPLITS = TableSpec(
+    "splits",
+    _columns(f"""{_UNIVERSE}layout VARCHAR walk-forward, nightly or lock-box
+fold INTEGER number of the fold, from 0
+role VARCHAR train, validation, calibration or test
+start TIMESTAMP first instant of the part, UTC
+end TIMESTAMP first instant after the part, UTC
+purge_minutes BIGINT minutes between parts in which no label may reach over
+embargo_minutes BIGINT minutes kept free after a test part"""),
+    ("universe",),
+    ("universe", "layout", "fold", "start", "role"),
+    "The parts of time that a model learns from and is judged on.",
+)
+CHECKPOINTS = TableSpec(
+    "checkpoints",
+    _columns(f"""{_UNIVERSE}version VARCHAR version in the model store
+model VARCHAR name of the architecture
+parent VARCHAR version from which training went on; null where it began anew
+snapshot BIGINT lake snapshot whose rows were learned from
+trained_at TIMESTAMP when training ended, UTC
+train_start TIMESTAMP first instant of the training rows, UTC
+train_end TIMESTAMP first instant after the training rows, UTC
+validation_loss DOUBLE cross-entropy on the validation rows, nats
+parameters BIGINT number of trained weights
+metrics VARCHAR JSON of measured metrics
+config VARCHAR JSON of all settings
+code_hash VARCHAR SHA-256 of the code that trained it
+config_hash VARCHAR SHA-256 of the settings
+promoted BOOLEAN whether it became champion"""),
+    ("universe",),
+    ("universe", "trained_at", "version"),
+    "One row per trained version.",
+)
+TRAINING_HISTORY = TableSpec(
+    "training_history",
+    _columns(f"""{_UNIVERSE}version VARCHAR version in the model store
+epoch INTEGER number of the pass, from 0
+train_loss DOUBLE mean training loss, nats
+validation_loss DOUBLE mean validation loss, nats
+learning_rate DOUBLE at the end of the epoch
+seconds DOUBLE wall time of the epoch"""),
+    ("universe",),
+    ("universe", "version", "epoch"),
+    "How each version learned, epoch by epoch.",
+)
+BENCHMARK_REPORT = TableSpec(
+    "benchmark_report",
+    _columns(f"""{_UNIVERSE}run VARCHAR the benchmark's own id
+made_at TIMESTAMP when it was made, UTC
+fold INTEGER number of the fold; null over all folds
+seed INTEGER seed of training; null over all seeds
+model VARCHAR model or baseline
+symbol VARCHAR base and quote; null over all symbols
+horizon INTEGER minutes ahead
+metric VARCHAR name of the metric
+value DOUBLE the estimate
+low DOUBLE lower end of its 95 % interval
+high DOUBLE upper end of its 95 % interval"""),
+    ("universe",),
+    ("universe", "run", "model", "metric", "horizon", "symbol", "fold", "seed"),
+    "Every model and baseline on the same folds.",
+)
+CHAMPION_HISTORY = TableSpec(
+    "champion_history",
+    _columns(f"""{_UNIVERSE}version VARCHAR version in the model store
+at TIMESTAMP when it happened, UTC
+action VARCHAR promote, keep or rollback
+reason VARCHAR why"""),
+    ("universe",),
+    ("universe", "at", "version"),
+    "Which version answered since when, and why.",
+)
+PREDICTIONS = TableSpec(
+    "predictions",
+    _columns(f"""{_MINUTE}
+horizon INTEGER minutes ahead
+{_VERSION}p_down DOUBLE calibrated probability of down
+p_flat DOUBLE calibrated probability of flat
+p_up DOUBLE calibrated probability of up
+predicted_class TINYINT 0 down, 1 flat, 2 up
+confidence DOUBLE calibrated probability of the predicted class
+in_sample BOOLEAN whether the model learned from this minute"""),
+    ("symbol", "month"),
+    ("symbol", "ts", "horizon"),
+    "What the champion says at each minute.",
+)
+DRIFT_REPORT = TableSpec(
+    "drift_report",
+    _columns(f"""symbol VARCHAR base and quote, such as BTC-USDT
+day VARCHAR day that is compared, YYYY-MM-DD
+{_VERSION}kind VARCHAR feature, prediction or performance
+name VARCHAR what is compared
+statistic DOUBLE distance of the day from the reference
+effect DOUBLE size of the shift in units of the reference's spread
+p_value DOUBLE chance of such a day without drift
+score DOUBLE statistic divided by its calibrated quantile
+drifted BOOLEAN whether the score is above the threshold
+made_at TIMESTAMP when the report was made, UTC"""),
+    ("symbol", "day"),
+    ("symbol", "day", "model_version", "kind", "name"),
+    "How far each feature of a day has moved from what the champion learned from.",
+)
+DRIFT_DECISIONS = TableSpec(
+    "drift_decisions",
+    _columns(f"""symbol VARCHAR base and quote, such as BTC-USDT
+day VARCHAR day that is compared, YYYY-MM-DD
+{_VERSION}drift_score DOUBLE largest statistic divided by its calibrated quantile
+p_value DOUBLE chance of such a day without drift
+threshold DOUBLE drift score above which a day is drifted
+drifted BOOLEAN whether the day is drifted
+effect DOUBLE size of the largest shift in units of the reference's spread
+reference_days BIGINT number of days that the level is calibrated on
+worst_feature VARCHAR what moved most
+made_at TIMESTAMP when it was decided, UTC"""),
+    ("symbol", "day"),
+    ("symbol", "day", "model_version"),
+    "One verdict per symbol and day.",
+)
+MODEL_METRICS = TableSpec(
+    "model_metrics",
+    _columns(f"""{_UNIVERSE}{_VERSION}symbol VARCHAR base and quote, such as BTC-USDT
+horizon INTEGER minutes ahead
+timestamp TIMESTAMP end of the time measured, UTC
+accuracy DOUBLE share of right classes, 0 to 1
+log_loss_skill DOUBLE 1 minus log loss divided by that of the class shares
+majority DOUBLE accuracy of always saying the commonest class
+latency_ms DOUBLE median time of one prediction, ms
+drift_score DOUBLE largest drift score in the time measured
+rows BIGINT number of predictions measured"""),
+    ("universe",),
+    ("universe", "timestamp", "model_version", "symbol", "horizon"),
+    "How the model in service does over time.",
+)
+ALERTS = TableSpec(
+    "alerts",
+    _columns("""
+at TIMESTAMP when it was raised, UTC
+kind VARCHAR drift, failure, data or service
+key VARCHAR what it is about; the same key is not repeated within the quiet time
+message VARCHAR what was said
+"""),
+    (),
+    ("at", "kind", "key"),
+    "What people were told.",
+)
+
+TABLES: Mapping[str, TableSpec] = MappingProxyType(
+    {
+        spec.name: spec
+        for spec in (
+            BARS, QUARANTINED_BARS, BAR_GAPS, FEATURES, LABELS, SPLITS, CHECKPOINTS,
+            TRAINING_HISTORY, BENCHMARK_REPORT, CHAMPION_HISTORY, PREDICTIONS, DRIFT_REPORT,
+            DRIFT_DECISIONS, MODEL_METRICS, ALERTS,
+        )
+    }
+)  # fmt: skip

@@ -1,0 +1,49 @@
+"""What a model answers to many windows, without learning from them."""
+
+import torch
+from torch import Tensor, nn
+
+from crypto_nn.training.config import TrainConfig
+from crypto_nn.training.losses import LabelSmoothingCrossEntropy, mean_over
+from crypto_nn.training.windows import LearningTask, WindowTensors
+
+BATCH = 1024
+
+
+@torch.inference_mode()
+def predict_logits(
+    model: nn.Module, windows: WindowTensors, ends: Tensor, window: int, batch_size: int = BATCH
+) -> Tensor:
+    """Logits (R, H, C) of the windows that end in `ends`, float32, on the CPU; dropout is off."""
+    was_training = model.training
+    model.eval()
+    parts = [
+        model(windows.gather(part, window)).logits_BHC.float().cpu()
+        for part in ends.split(batch_size)
+    ]
+    model.train(was_training)
+    return torch.cat(parts)
+
+
+def log_loss(logits_RHC: Tensor, classes_RH: Tensor) -> float:
+    """Mean negative log-likelihood of the classes that came: over rows, then horizons; in nats."""
+    cost_RH = LabelSmoothingCrossEntropy(0.0)(logits_RHC, classes_RH).double()
+    known_RH = (classes_RH >= 0).double()
+    return mean_over(cost_RH, known_RH, torch.ones(classes_RH.shape[1]).double()).item()
+
+
+def validation_loss(model: nn.Module, task: LearningTask, config: TrainConfig) -> float:
+    """The log-loss by which training stops: plain cross entropy, without weights or smoothing.
+
+    A model that knows nothing has ln 3 = 1.0986 on balanced classes.
+    """
+    ends = evenly(task.validation_ends, config.max_validation_windows)
+    logits_RHC = predict_logits(model, task.windows, ends, config.window)
+    return log_loss(logits_RHC, task.classes_NH.cpu()[ends])
+
+
+def evenly(ends: Tensor, most: int) -> Tensor:
+    """At most `most` of the ends, evenly spaced over all of them."""
+    if len(ends) <= most:
+        return ends
+    return ends[torch.linspace(0, len(ends) - 1, most, dtype=torch.float64).long()]

@@ -1,0 +1,32 @@
+"""What all tests share: one small home for Dagster, and no silent skips where none is allowed."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Partition keys are made from the YAML when crypto_nn.defs is first imported, so the tests' YAML
+# and home must be in force before that.
+_HOME = Path(tempfile.mkdtemp(prefix="crypto_nn_tests_"))
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+os.environ["CRYPTO_NN_HOME"] = str(_HOME / "data")
+os.environ["CRYPTO_NN_CONFIG"] = str(Path(__file__).parent / "crypto_nn.yaml")
+os.environ["DAGSTER_HOME"] = str(_HOME / "dagster_home")
+os.environ["DO_NOT_TRACK"] = "1"
+
+REQUIRED = set(os.environ.get("CRYPTO_NN_REQUIRE", "").split())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A test that is required (CRYPTO_NN_REQUIRE="market browser") must not skip."""
+    report = yield
+    wanted = REQUIRED & {mark.name for mark in item.iter_markers()}
+    if report.skipped and wanted:  # type: ignore[attr-defined]
+        report.outcome = "failed"  # type: ignore[attr-defined]
+        report.longrepr = f"{item.nodeid} skipped, but {', '.join(wanted)} is required"  # type: ignore[attr-defined]
+    return report

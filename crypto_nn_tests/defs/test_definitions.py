@@ -1,0 +1,117 @@
+"""The graph that Dagster sees."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from crypto_nn.definitions import defs
+from crypto_nn.defs import automation
+from crypto_nn.defs.io_managers import RefusingIOManager
+from crypto_nn.errors import LakeError
+
+ASSETS = {
+    "raw_bars", "bars", "features", "labels", "splits", "checkpoint", "benchmark_report",
+    "champion", "predictions", "drift_report", "model_metrics",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def graph() -> dg.Definitions:
+    return defs()
+
+
+def test_definitions_load(graph: dg.Definitions) -> None:
+    """Everything that Dagster would find wrong at start-up, it finds here."""
+    dg.Definitions.validate_loadable(graph)
+
+
+def test_the_graph_is_the_one_that_is_documented(graph: dg.Definitions) -> None:
+    """Assets, jobs, schedules and sensors by name: a change here is a change for users."""
+    assert {key.to_user_string() for key in graph.resolve_all_asset_keys()} == ASSETS
+    assert {job.name for job in automation.JOBS} == {"refresh_bars", "retrain", "predict", "watch"}
+    assert {schedule.name for schedule in automation.SCHEDULES} == {
+        "refresh_bars", "nightly_retraining", "daily_watch", "daily_predictions",
+    }  # fmt: skip
+    assert {sensor.name for sensor in automation.SENSORS} == {
+        "retrain_on_drift", "alert_on_drift", "alert_on_failure",
+    }  # fmt: skip
+
+
+def test_every_asset_has_a_group_a_kind_an_owner_and_a_description(graph: dg.Definitions) -> None:
+    """What a person sees in the catalogue before opening the code."""
+    for spec in graph.resolve_all_asset_specs():
+        name = spec.key.to_user_string()
+        assert spec.group_name not in (None, "default"), name
+        assert spec.kinds, name
+        assert spec.owners, name
+        assert len(spec.description or "") > 40, name
+
+
+def test_schedules_are_in_utc_and_run_from_the_start() -> None:
+    """No zone but UTC, so that no night is skipped or doubled when clocks change."""
+    for schedule in automation.SCHEDULES:
+        assert schedule.execution_timezone == "UTC"
+        assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+def test_sensors_run_from_the_start() -> None:
+    """A sensor that must be switched on first looks broken."""
+    for sensor in automation.SENSORS:
+        assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+
+
+def test_an_asset_without_io_manager_is_refused() -> None:
+    """Dagster's default would pickle; ours says what is missing."""
+
+    @dg.asset
+    def forgetful() -> int:
+        return 1
+
+    with pytest.raises(LakeError, match="names no IO manager"):
+        dg.materialize([forgetful], resources={"io_manager": RefusingIOManager()})
+
+
+def _asked(
+    schedule: dg.ScheduleDefinition, context: dg.ScheduleEvaluationContext
+) -> Sequence[dg.RunRequest]:
+    asked: Any = schedule(context)
+    return list(asked)
+
+
+def test_nightly_retraining_runs_each_universe_once_a_night() -> None:
+    """One run per active universe, with a run key per night."""
+    at = datetime(2024, 3, 5, 2, 30, tzinfo=UTC)
+    with dg.instance_for_test() as instance:
+        context = dg.build_schedule_context(instance, scheduled_execution_time=at)
+        requests = _asked(automation.nightly_retraining, context)
+    assert [request.run_key for request in requests] == ["nightly-2024-03-05-SYN-USDT"]
+    assert requests[0].partition_key == "SYN-USDT"
+
+
+def test_refresh_asks_for_missing_months_as_one_box() -> None:
+    """Historical months that are not there yet are fetched in one run per symbol."""
+    at = datetime(2024, 3, 5, 2, 5, tzinfo=UTC)
+    with dg.instance_for_test() as instance:
+        context = dg.build_schedule_context(instance, scheduled_execution_time=at)
+        (request,) = _asked(automation.refresh_bars, context)
+    assert request.tags["dagster/asset_partition_range_start"] == "2024-01|SYN-USDT"
+    assert request.tags["dagster/asset_partition_range_end"] == "2024-02|SYN-USDT"
+
+
+@pytest.mark.parametrize(
+    ("last", "done", "due"),
+    [
+        ("2024-02", set(), ["2024-01", "2024-02"]),
+        ("2024-02", {"2024-01", "2024-02"}, []),
+        (None, {"2024-01", "2024-02", "2024-03"}, ["2024-02", "2024-03"]),
+        (None, {"2024-02", "2024-03"}, ["2024-01", "2024-03"]),
+    ],
+)
+def test_live_symbols_refresh_this_month_and_the_one_before(
+    last: str | None, done: set[str], due: list[str]
+) -> None:
+    """Labels of a month's last hour complete in the next month; history is fetched once."""
+    assert automation.months_due("2024-01", last, "2024-03", done) == due

@@ -1,0 +1,175 @@
+"""What holds for every picture: valid, small, the same each time, and never an exception."""
+
+import base64
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from crypto_nn import pictures
+from crypto_nn.bars import Bars
+from crypto_nn.bars.timeframe import M1
+from crypto_nn.pictures import Picture
+from crypto_nn.pictures.embed import LIMIT
+
+START = np.datetime64("2024-01-01", "us")
+HORIZONS = ("5m", "15m", "60m")
+
+
+def walk(rows: int) -> Bars:
+    rng = np.random.default_rng(7)
+    close = 40_000 * np.exp(np.cumsum(rng.normal(0, 5e-4, rows)))
+    spread = 1 + np.abs(rng.normal(0, 3e-4, rows))
+    ts = START + np.arange(rows) * np.timedelta64(1, "m")
+    return Bars(
+        "BTC-USDT", M1, ts, close, close * spread, close / spread, close, rng.gamma(2, 1, rows)
+    )
+
+
+def noise(*shape: int) -> NDArray[np.float64]:
+    return np.random.default_rng(3).normal(size=shape)
+
+
+NAN = np.full(9, np.nan)
+NAMES = [f"feature_{number}_$_<&>_{'x' * number}" for number in range(30)]
+DAYS = START + np.arange(500) * np.timedelta64(1, "D")
+GROWTH = np.exp(np.cumsum(0.01 * noise(500, 5), axis=0))
+CURVE = (np.linspace(0.3, 0.9, 10), np.linspace(0.3, 0.8, 10), np.arange(10.0))
+
+FULL: dict[str, Callable[[], Picture]] = {
+    "price_chart": lambda: pictures.price_chart(
+        walk(45_000), [(START, START + np.timedelta64(9, "h"))]
+    ),
+    "price_chart of few bars": lambda: pictures.price_chart(walk(60)),
+    "class_balance": lambda: pictures.class_balance({h: [3, 4, 5] for h in HORIZONS}),
+    "loss_curves": lambda: pictures.loss_curves([3, 2, 1.5], [3, 2.5, 2.6], chance=2.7),
+    "confusion_matrices": lambda: pictures.confusion_matrices({h: np.eye(3) * 9 for h in HORIZONS}),
+    "reliability_diagrams": lambda: pictures.reliability_diagrams(dict.fromkeys(HORIZONS, CURVE)),
+    "equity_curves": lambda: pictures.equity_curves(
+        DAYS, {f"{c} bp": GROWTH[:, c] for c in range(5)}, GROWTH[:, 0]
+    ),
+    "drift_bars": lambda: pictures.drift_bars(NAMES, np.abs(noise(30)).tolist()),
+    "leaderboard_bars": lambda: pictures.leaderboard_bars(
+        [(name, 0.1, 0.0, 0.2) for name in NAMES[:8]], NAMES[:3], "skill"
+    ),
+    "feature_histograms": lambda: pictures.feature_histograms(
+        {name: noise(5000) for name in NAMES}, {name: noise(4000) + 1 for name in NAMES}
+    ),
+}
+EMPTY: dict[str, Callable[[], Picture]] = {
+    "price_chart": lambda: pictures.price_chart(Bars.empty("BTC-USDT")),
+    "class_balance": lambda: pictures.class_balance({}),
+    "class_balance of nothing": lambda: pictures.class_balance({"5m": [0, 0, 0]}),
+    "loss_curves": lambda: pictures.loss_curves([], []),
+    "loss_curves of NaN": lambda: pictures.loss_curves(NAN.tolist(), NAN.tolist()),
+    "confusion_matrices": lambda: pictures.confusion_matrices({"5m": np.zeros((3, 3))}),
+    "reliability_diagrams": lambda: pictures.reliability_diagrams({"5m": (NAN, NAN, np.zeros(9))}),
+    "equity_curves": lambda: pictures.equity_curves(DAYS[:0], {}),
+    "drift_bars": lambda: pictures.drift_bars(NAMES[:9], NAN.tolist()),
+    "leaderboard_bars": lambda: pictures.leaderboard_bars([("a", np.nan, np.nan, np.nan)]),
+    "feature_histograms": lambda: pictures.feature_histograms({"a": NAN}),
+}
+ODD: dict[str, Callable[[], Picture]] = {
+    "one bar": lambda: pictures.price_chart(walk(1)),
+    "bars with holes": lambda: pictures.price_chart(
+        Bars("BTC-USDT", M1, walk(9).ts, NAN, NAN, NAN, np.arange(1, 10.0), NAN)
+    ),
+    "one class only": lambda: pictures.class_balance({"5m": [0, 7, 0]}),
+    "one epoch": lambda: pictures.loss_curves([1.0], [float("nan")]),
+    "one bin": lambda: pictures.reliability_diagrams(
+        {"5m": (CURVE[0][:1], CURVE[1][:1], CURVE[2][3:4])}
+    ),
+    "one day, all lost": lambda: pictures.equity_curves(DAYS[:1], {"5 bp": np.zeros(1)}),
+    "no drift at all": lambda: pictures.drift_bars(["a"], [0.0], threshold=0.0),
+    "no interval": lambda: pictures.leaderboard_bars([("a", 1.0, np.nan, np.nan)]),
+    "a constant feature": lambda: pictures.feature_histograms({"a": np.zeros(5)}, {"a": NAN}),
+}
+
+
+@cache
+def drawn(name: str) -> Picture:
+    return FULL[name]()
+
+
+@cache
+def svg(name: str) -> str:
+    return drawn(name).svg()
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_picture_is_valid_svg_and_png_with_a_light_ground(name: str, tmp_path: Path) -> None:
+    """Both forms parse; the corner is solid white, so that it reads on dark pages too."""
+    picture = drawn(name)
+    assert ET.fromstring(svg(name)).tag.endswith("svg")  # noqa: S314
+    path = tmp_path / "picture.png"
+    path.write_bytes(picture.png())
+    with Image.open(path) as image:
+        assert image.convert("RGBA").getpixel((1, 1)) == (255, 255, 255, 255)
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_the_same_data_give_the_same_bytes(name: str) -> None:
+    """No date, no random identifier: a report can be compared byte by byte."""
+    assert FULL[name]().svg() == svg(name)
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_picture_fits_into_an_event_log(name: str) -> None:
+    """As Markdown, with its data inside, none is larger than about 60 kB."""
+    text = pictures.markdown(drawn(name), "what [it] shows")
+    assert len(text) < LIMIT + 100
+    assert text.startswith("![what it shows](data:image/")
+    kind, body = text[text.index("data:image/") + 11 : -1].split(";base64,")
+    raw = base64.b64decode(body, validate=True)
+    assert raw.startswith(b"<svg" if kind == "svg+xml" else b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_without_data_it_says_so(name: str) -> None:
+    """Nothing to show is shown as "no data", never an exception."""
+    assert "no data" in EMPTY[name]().svg()
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_little_data_are_drawn_too(name: str) -> None:
+    """One bar, one bin, one epoch, a constant: there is a picture, with data."""
+    picture = ODD[name]()
+    assert "no data" not in picture.svg()
+    assert picture.png(1.0).startswith(b"\x89PNG")
+
+
+def test_names_are_words_and_never_markup() -> None:
+    """A feature called <&> or $x$ is written as it is called."""
+    svg = pictures.drift_bars(["<b>&$x$"], [1.0]).svg()
+    assert "&lt;b&gt;&amp;$x$" in svg
+
+
+def test_a_long_history_is_drawn_with_few_points() -> None:
+    """Ten times the bars do not make the picture larger."""
+    small, large = pictures.price_chart(walk(5_000)), pictures.price_chart(walk(50_000))
+    assert len(large.svg()) < 1.3 * len(small.svg())
+
+
+def test_merging_bars_keeps_extremes_and_volume() -> None:
+    """The highest high, the lowest low, the last close and all of the volume survive."""
+    from crypto_nn.pictures.price_chart import MAX_POINTS, _merged
+
+    bars = walk(12_345)
+    few = _merged(bars, MAX_POINTS)
+    assert len(few) == MAX_POINTS
+    assert (few.high.max(), few.low.min()) == (bars.high.max(), bars.low.min())
+    assert (few.open[0], few.close[-1]) == (bars.open[0], bars.close[-1])
+    np.testing.assert_allclose(few.volume.sum(), bars.volume.sum())
+
+
+def test_importing_pictures_loads_no_plotting_library() -> None:
+    """Definitions that only name pictures stay light."""
+    code = "import sys, crypto_nn.pictures; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,74 @@
+"""The smallest training there is: seconds of work that has every part of the real one."""
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from crypto_nn.models import LSTMConfig, build
+from crypto_nn.training.config import TrainConfig
+from crypto_nn.training.loop import Fitted
+from crypto_nn.training.record import EpochRecord
+from crypto_nn.training.windows import LearningTask, WindowTensors
+
+TINY = LSTMConfig(width=6, hidden=8, layers=2, attention=4, head=5, dropout=0.3)
+NUM_FEATURES, WINDOW = 4, 8
+QUICK = TrainConfig(
+    window=WINDOW,
+    max_windows=160,
+    batch_size=16,
+    max_epochs=3,
+    checkpoint_steps=4,
+    ema_decay=0.9,
+    warm_up=0.2,
+    threads=1,
+)
+
+
+def tiny_model(seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build("LSTMPricePredictor", TINY, NUM_FEATURES, 2, 1)
+
+
+def noise_task(rows: int = 1_200, seed: int = 0) -> LearningTask:
+    """Noise with a weak signal in the first feature, two horizons, some labels not known."""
+    random = np.random.default_rng(seed)
+    x_NF = random.standard_normal((rows, NUM_FEATURES)).astype(np.float32)
+    scores_NH = random.standard_normal((rows, 2)) + 0.5 * x_NF[:, :1]
+    classes_NH = np.digitize(scores_NH, [-0.43, 0.43])
+    classes_NH[::17, 0] = -1
+    split = int(rows * 0.7)
+    return LearningTask(
+        WindowTensors(
+            torch.from_numpy(x_NF),
+            torch.arange(rows) * 60_000_000,
+            torch.zeros(rows, dtype=torch.int64),
+        ),
+        torch.from_numpy(classes_NH.astype(np.int64)),
+        torch.from_numpy(scores_NH.astype(np.float32)),
+        torch.arange(WINDOW - 1, split),
+        torch.arange(split + WINDOW, rows),
+    )
+
+
+def fingerprint_of(fitted: Fitted) -> tuple[str, str, list[EpochRecord]]:
+    """Hash of the best weights, hash of the last state, and the history without clock times."""
+    return hash_of(fitted.weights), hash_of(fitted.state.tensors), timeless(fitted)
+
+
+def timeless(fitted: Fitted) -> list[EpochRecord]:
+    return [
+        EpochRecord(r.epoch, r.train_loss, r.validation_loss, r.learning_rate, 0.0, r.skipped)
+        for r in fitted.history
+    ]
+
+
+def hash_of(tensors: Mapping[str, Tensor]) -> str:
+    seen = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        seen.update(name.encode())
+        seen.update(tensor.contiguous().numpy().tobytes())
+    return seen.hexdigest()
