@@ -73,6 +73,9 @@ def measure(root: Path, options: argparse.Namespace) -> None:
     def ours_writes(month: str) -> None:
         lake.replace({"features": parts[month]}, {"symbol": SYMBOL, "month": month})
 
+    def plain_reads(sql: str, paths: str) -> pa.Table:
+        return plain.execute(sql, [paths]).to_arrow_table()
+
     def plain_writes(month: str) -> None:
         plain.register("rows", parts[month])
         plain.execute(f"COPY rows TO '{file(month)}'")
@@ -93,17 +96,15 @@ def measure(root: Path, options: argparse.Namespace) -> None:
     compare(
         "read a month, all columns",
         lambda: lake.read("features", where=where),
-        lambda: plain.execute(
-            f"FROM read_parquet('{file(first)}') ORDER BY symbol, ts"
-        ).to_arrow_table(),
+        lambda: plain_reads("FROM read_parquet(?) ORDER BY symbol, ts", file(first)),
         options.turns,
     )
     compare(
         "read all months, three columns",
         lambda: lake.read("features", ["ts", "f0", "f1"]),
-        lambda: plain.execute(
-            f"SELECT ts, f0, f1 FROM read_parquet('{files}/*.parquet') ORDER BY symbol, ts"
-        ).to_arrow_table(),
+        lambda: plain_reads(
+            "SELECT ts, f0, f1 FROM read_parquet(?) ORDER BY symbol, ts", f"{files}/*.parquet"
+        ),
         options.turns,
     )
     compare(
@@ -111,7 +112,7 @@ def measure(root: Path, options: argparse.Namespace) -> None:
         lambda: query(lake, root / "raw", "SELECT count(*), avg(f0) FROM features"),
         lambda: (
             duckdb.connect()
-            .execute(f"SELECT count(*), avg(f0) FROM read_parquet('{files}/*.parquet')")
+            .execute("SELECT count(*), avg(f0) FROM read_parquet(?)", [f"{files}/*.parquet"])
             .to_arrow_table()
         ),
         options.turns,

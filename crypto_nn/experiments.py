@@ -26,7 +26,7 @@ from crypto_nn.monitoring.drift import DriftConfig
 from crypto_nn.monitoring.retraining import RetrainConfig
 from crypto_nn.sources import SourceConfig, SyntheticConfig
 from crypto_nn.store.atomic import write_bytes
-from crypto_nn.training.config import TrainConfig
+from crypto_nn.training.config import TRAIN_SMALL, TrainConfig
 
 
 class Settings(BaseModel):
@@ -118,7 +118,7 @@ class Experiment(Settings):
     labels: LabelConfig = LabelConfig()
     splits: SplitConfig = SplitConfig()
     model: ModelChoice = ModelChoice()
-    training: TrainConfig = TrainConfig()
+    training: TrainConfig = TRAIN_SMALL
     benchmark: BenchmarkConfig = BenchmarkConfig()
     gate: GateConfig = GateConfig()
     drift: DriftConfig = DriftConfig()

@@ -49,7 +49,7 @@ def benchmark_report(
     folds = Splits.from_arrow(splits.read(where={"universe": universe})).folds
     result = _run(context, platform, experiment, folds)
     made_at = platform.now()
-    table = result.to_arrow(universe, context.run_id, made_at)
+    table = result.to_arrow(universe, context.run.run_id, made_at)
     page = platform.reports / "benchmark" / universe / "report.html"
     yield dg.Output(
         Partitions([Tables({"universe": universe}, {"benchmark_report": table})]),

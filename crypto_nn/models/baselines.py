@@ -96,6 +96,7 @@ class Logistic(Baseline):
 
     def fit(self, panel: Panel, rows: Rows) -> Self:
         from sklearn.linear_model import LogisticRegression  # loads only where it is fitted
+        from threadpoolctl import threadpool_limits
 
         rows = rows[np.isfinite(self.inputs(panel, rows)).all(axis=1)]
         if not len(rows):
@@ -103,18 +104,25 @@ class Logistic(Baseline):
         self.scaler = RobustScaler.fit(self.inputs(panel, rows))
         rows = thin(rows, self.MAX_ROWS)
         scaled_RF = self.scaler.transform(self.inputs(panel, rows)).astype(np.float64)
-        self.models = []
+        self.models: list[Any] = []
         for classes_R in panel.classes_NH[rows].T:
             known = classes_R >= 0
+            if len(np.unique(classes_R[known])) < 2:  # nothing to tell apart: the shares will do
+                self.models.append(class_shares(classes_R))
+                continue
             model = LogisticRegression(C=self.STRENGTH, max_iter=1_000, tol=1e-4)
-            self.models.append(model.fit(scaled_RF[known], classes_R[known]))
+            with threadpool_limits(1):  # more threads wait for each other on a busy machine
+                self.models.append(model.fit(scaled_RF[known], classes_R[known]))
         return self
 
     def predict(self, panel: Panel, rows: Rows) -> Probabilities_RHC:
         scaled_RF = self.scaler.transform(self.inputs(panel, rows)).astype(np.float64)
         answers = np.zeros((len(rows), len(self.models), NUM_CLASSES))
         for column, model in enumerate(self.models):
-            answers[:, column, model.classes_.astype(int)] = model.predict_proba(scaled_RF)
+            if isinstance(model, np.ndarray):
+                answers[:, column] = model
+            else:
+                answers[:, column, model.classes_.astype(int)] = model.predict_proba(scaled_RF)
         return answers
 
 

@@ -4,14 +4,18 @@
 - an LSTM (Hochreiter & Schmidhuber 1997), layer norm after it (Ba, Kiros & Hinton 2016)
 - additive attention over time, asked by the last state (Bahdanau, Cho & Bengio 2015)
 - one head per horizon on the shared summary
+- a straight linear path from the newest bar to the logits, so that what a logistic regression can
+  see need not be learned by the rest (Cheng et al. 2016, "wide & deep")
 """
+
+from dataclasses import replace
 
 from torch import Tensor, nn
 
 from crypto_nn.models.configs import LSTMConfig
 from crypto_nn.models.heads import HorizonHeads
 from crypto_nn.models.initialise import initialise
-from crypto_nn.models.prediction import Prediction, Windows
+from crypto_nn.models.prediction import NUM_CLASSES, Prediction, Windows
 
 
 class TemporalAttention(nn.Module):
@@ -50,7 +54,9 @@ class LSTMPricePredictor(nn.Module):
         self.norm = nn.LayerNorm(config.hidden)
         self.attend = TemporalAttention(config.hidden, config.attention)
         self.drop = nn.Dropout(config.dropout)
+        self.shortcut = nn.Linear(num_features, num_horizons * NUM_CLASSES, bias=False)
         initialise(self)
+        nn.init.zeros_(self.shortcut.weight)
         self.head = HorizonHeads(config.hidden, config.head, num_horizons, config.dropout)
 
     def forward(self, windows: Windows) -> Prediction:
@@ -59,4 +65,6 @@ class LSTMPricePredictor(nn.Module):
         states_BTD = self.norm(states_BTD)
         attended_BD, weights_BT = self.attend(states_BTD)
         summary_BD = states_BTD[:, -1] + attended_BD
-        return self.head(self.drop(summary_BD), attention=weights_BT)
+        answer = self.head(self.drop(summary_BD), attention=weights_BT)
+        straight_BHC = self.shortcut(windows.x_BTF[:, -1]).view_as(answer.logits_BHC)
+        return replace(answer, logits_BHC=answer.logits_BHC + straight_BHC)

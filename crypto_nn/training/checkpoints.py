@@ -9,19 +9,21 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from crypto_nn.errors import TrainingError
-from crypto_nn.store.atomic import write_bytes
+from crypto_nn.store.atomic import make_folder, sync, write_bytes
 
 TENSORS = "training.safetensors"
 FACTS = "training.json"
@@ -64,6 +66,23 @@ class CheckpointFolder:
         self.identity = identity
         self.keep = keep
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep others from training the same version here; a killed process lets go by itself.
+
+        Raises:
+            TrainingError: another process is at it.
+        """
+        make_folder(self.folder)
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                yield
+        except Timeout:
+            raise TrainingError(
+                f"Version {self.identity} is being trained by another process in {self.folder}. "
+                "Wait for it, or stop it; then start again to go on from its last checkpoint."
+            ) from None
+
     def save(self, step: int, files: Mapping[str, bytes]) -> None:
         """Write a checkpoint, then drop those that are no longer needed.
 
@@ -72,9 +91,10 @@ class CheckpointFolder:
         target = self.folder / f"{step:010d}"
         if target.exists():  # left unfinished or damaged: training stands before this step again
             _remove(target)
-        target.mkdir(parents=True)
+        make_folder(target)
         for name, content in files.items():
-            write_bytes(target / name, content)
+            (target / name).write_bytes(content)
+            sync(target / name)
         manifest = {
             "identity": self.identity,
             "files": {name: _sha256(content) for name, content in files.items()},

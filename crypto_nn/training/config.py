@@ -19,16 +19,16 @@ class TrainConfig(BaseModel):
         default=1, ge=1, description="use every so-manieth window, from a random first one"
     )
     max_windows: int = Field(
-        default=40_000, ge=1, description="windows drawn for one epoch, at most"
+        default=20_000, ge=1, description="windows drawn for one epoch, at most"
     )
     max_validation_windows: int = Field(
         default=20_000, ge=1, description="windows of the validation loss, evenly spaced, at most"
     )
-    max_epochs: int = Field(default=20, ge=1, description="epochs, at most")
+    max_epochs: int = Field(default=8, ge=1, description="epochs, at most")
     batch_size: int = Field(default=256, ge=1, description="windows in one forward pass")
     accumulate: int = Field(default=1, ge=1, description="batches that are summed up for one step")
 
-    learning_rate: float = Field(default=1e-3, gt=0, description="highest learning rate of AdamW")
+    learning_rate: float = Field(default=5e-4, gt=0, description="highest learning rate of AdamW")
     weight_decay: float = Field(
         default=0.01, ge=0, description="pull of weight matrices towards zero"
     )
@@ -52,7 +52,7 @@ class TrainConfig(BaseModel):
         default=0.05, ge=0, le=1, description="cosine: last rate by the highest"
     )
     ema_decay: float = Field(
-        default=0.0, ge=0, lt=1, description="memory of the averaged weights per step; 0 is off"
+        default=0.99, ge=0, lt=1, description="memory of the averaged weights per step; 0 is off"
     )
 
     loss: Literal["cross_entropy", "focal"] = Field(
@@ -110,8 +110,8 @@ class TrainConfig(BaseModel):
         return self
 
 
-TRAIN_SMALL = TrainConfig(max_epochs=8, patience=3)
-TRAIN_FULL = TrainConfig(window=100, max_epochs=40, max_windows=200_000, learning_rate=5e-4)
+TRAIN_SMALL = TrainConfig(patience=3)
+TRAIN_FULL = TrainConfig(window=100, max_epochs=40, max_windows=200_000, threads=None)
 
 TRAIN_PRESETS: Mapping[str, TrainConfig] = MappingProxyType(
     {"small": TRAIN_SMALL, "full": TRAIN_FULL}

@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -50,10 +51,16 @@ def fit(
     bits of a run that was never stopped. SIGTERM and SIGINT write a checkpoint, then stop.
 
     Raises:
-        TrainingError: too few windows, too many losses that are no number, damaged checkpoints.
+        TrainingError: too few windows, too many losses that are no number, damaged checkpoints, or
+            another process trains the same version.
         TrainingInterrupted: a signal asked to stop, and nobody else listened to it.
     """
-    with reproducible(config), listener(progress) as tell, StopRequest().listening() as request:
+    with (
+        checkpoints.locked() if checkpoints else nullcontext(),
+        reproducible(config),
+        listener(progress) as tell,
+        StopRequest().listening() as request,
+    ):
         loop = TrainingLoop(model, task, config, checkpoints)
         loop.resume()
         while not loop.finished:

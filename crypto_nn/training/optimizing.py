@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from crypto_nn.errors import ConfigError
 from crypto_nn.training.config import TrainConfig
 from crypto_nn.training.losses import (
     FocalLoss,
@@ -21,11 +22,21 @@ _DTYPES = {"off": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def make_objective(task: LearningTask, config: TrainConfig) -> Objective:
-    """The loss that the settings ask for."""
+    """The loss that the settings ask for.
+
+    Raises:
+        ConfigError: there is not one weight for each horizon.
+    """
     cost: nn.Module = LabelSmoothingCrossEntropy(config.label_smoothing)
     if config.loss == "focal":
         cost = FocalLoss(config.focal_gamma, config.label_smoothing)
-    weights = config.horizon_weights or (1.0,) * task.classes_NH.shape[1]
+    num_horizons = task.classes_NH.shape[1]
+    weights = config.horizon_weights or (1.0,) * num_horizons
+    if len(weights) != num_horizons:
+        raise ConfigError(
+            f"training.horizon_weights has {len(weights)} weights for {num_horizons} horizons. "
+            "Give one for each of labels.horizons, or none."
+        )
     classes = MultiHorizonLoss(cost, torch.tensor(weights), task.class_weights_HC)
     return Objective(classes, config.uncertainty_weight)
 

@@ -72,7 +72,7 @@ def check_every_parameter_learns(make: Make) -> None:
     total = answer.logits_BHC.square().sum()
     if answer.log_variance_BH is not None:
         total = total + answer.log_variance_BH.square().sum()
-    total.backward()
+    torch.autograd.backward(total)
     idle = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert not idle, f"no gradient reaches {idle}"
 
@@ -121,7 +121,7 @@ def check_overfits_64_windows(make: Make) -> None:
     for _ in range(80):
         loss = classes_loss(model(windows).logits_BHC, classes_BH)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
     told_BH = model.eval()(windows).logits_BHC.argmax(dim=-1)
     assert (told_BH == classes_BH).float().mean() > 0.98

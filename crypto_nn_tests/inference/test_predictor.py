@@ -170,7 +170,7 @@ def test_a_damaged_version_is_never_loaded(trained: TrainedVersion, tmp_path: Pa
 def test_files_of_another_make_are_refused(trained: TrainedVersion) -> None:
     """Missing files, a later format and weights of another shape each say what is wrong."""
     files = dict(trained.files)
-    with pytest.raises(ModelError, match="config.json is not among"):
+    with pytest.raises(ModelError, match=r"config\.json is not among"):
         ModelInference({"model.safetensors": files["model.safetensors"]})
     config = json.loads(files["config.json"])
     with pytest.raises(ModelError, match="format 99"):

@@ -67,6 +67,17 @@ def test_unknown_labels_teach_nothing(name: str, noise: Panel) -> None:
     np.testing.assert_array_equal(with_unknown.predict(noise, LATER), without.predict(noise, LATER))
 
 
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_market_of_one_class_is_no_harm(name: str, noise: Panel) -> None:
+    """Trained on nothing but flat, or on no label at all, a baseline still gives probabilities."""
+    classes_NH = np.ones_like(noise.classes_NH)
+    classes_NH[:, 1] = -1
+    still = replace(noise, classes_NH=classes_NH)
+    p_RHC = BASELINES[name]().fit(still, TRAIN).predict(still, LATER)
+    assert (p_RHC[:, 0].argmax(axis=-1) == 1).all()
+    np.testing.assert_allclose(p_RHC[:, 1], 1 / 3)
+
+
 def test_majority_is_right_as_often_as_the_commonest_class_comes() -> None:
     """On its own training rows, the accuracy of `majority` is the majority's share."""
     market = panel(days=2)

@@ -72,7 +72,8 @@ def test_forget_gates_start_open() -> None:
     """A fresh LSTM remembers: its forget gates have a bias of one in all, all others none."""
     lstm = small(LSTM).get_submodule("lstm")
     assert isinstance(lstm, nn.LSTM)
-    bias = lstm.bias_ih_l0 + lstm.bias_hh_l0
+    weights = dict(lstm.named_parameters())
+    bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
     hidden = lstm.hidden_size
     assert (bias[hidden : 2 * hidden] == 1).all()
     assert not bias[:hidden].any()
@@ -83,7 +84,7 @@ def test_recurrent_weights_start_orthogonal() -> None:
     """Each gate's recurrent matrix turns states without stretching them."""
     lstm = small(LSTM).get_submodule("lstm")
     assert isinstance(lstm, nn.LSTM)
-    for gate in lstm.weight_hh_l0.detach().chunk(4):
+    for gate in dict(lstm.named_parameters())["weight_hh_l0"].detach().chunk(4):
         torch.testing.assert_close(gate @ gate.T, torch.eye(lstm.hidden_size), atol=1e-5, rtol=0)
 
 

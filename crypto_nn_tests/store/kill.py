@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
@@ -78,8 +78,35 @@ def run_timed(prepare: Prepare, *arguments: Any) -> tuple[Any, float]:
     return result, seconds
 
 
-def random_moments(longest: float, kills: int = KILLS) -> Iterator[float]:
-    """Moments spread over a commit that takes so long, and a little beyond."""
-    chance = random.Random(SEED)
-    for _ in range(kills):
-        yield chance.uniform(0.0, 1.2 * longest)
+class Moments:
+    """Random moments to kill at, which keep about the end of a commit within their reach.
+
+    How long a commit takes changes with what else the machine does. So the reach grows where a
+    child died too early and shrinks where it had finished; about one in three has finished.
+    """
+
+    def __init__(self, reach: float) -> None:
+        self._reach = reach
+        self._chance = random.Random(SEED)
+
+    def next(self) -> float:
+        return self._chance.uniform(0.0, 1.2 * self._reach)
+
+    def learn(self, done: bool) -> None:
+        self._reach *= 0.85 if done else 1.1
+
+
+def killed(prepare: Prepare, trials: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, bool]]:
+    """Kill one commit per trial at a random moment: the trial's number, and whether it was done.
+
+    The first trial is run to its end, to learn how long a commit takes.
+    """
+    moments: Moments | None = None
+    for number, arguments in enumerate(trials):
+        if moments is None:
+            moments = Moments(run_timed(prepare, *arguments)[1])
+            yield number, True
+            continue
+        done = commit_then_kill(prepare, *arguments, after=moments.next())
+        moments.learn(done)
+        yield number, done

@@ -15,10 +15,10 @@ from crypto_nn.store import Lake, ModelStore, RawStore, query
 from crypto_nn_tests.store import workers
 from crypto_nn_tests.store.kill import (
     CONTEXT,
+    KILLS,
     commit_then_kill,
-    random_moments,
+    killed,
     run,
-    run_timed,
 )
 
 ROWS = 400
@@ -59,11 +59,11 @@ def _referenced(lake: Lake) -> set[Path]:
 @pytest.mark.kill
 def test_a_killed_replace_leaves_the_old_rows_or_the_new_ones_in_all_its_tables(lake: Lake) -> None:
     """A1, A2, A3, A13: never torn, durable once said, right when repeated, swept clean."""
-    longest = run_timed(workers.replace_month, lake.root, 1, ROWS)[1]
-    for version, after in enumerate(random_moments(longest), start=2):
-        before = _version(lake)
-        done = commit_then_kill(workers.replace_month, lake.root, version, ROWS, after=after)
-        assert _version(lake) in ({version} if done else {before, version})
+    found = _version(lake)
+    trials = ((lake.root, version, ROWS) for version in range(1, KILLS + 2))
+    for number, done in killed(workers.replace_month, trials):
+        before, found = found, _version(lake)
+        assert found in ({number + 1} if done else {before, number + 1})
     workers.write_version(lake, 7, ROWS)
     workers.write_version(lake, 7, ROWS)
     assert _version(lake) == 7

@@ -7,7 +7,7 @@ import pytest
 
 from crypto_nn.errors import ModelError
 from crypto_nn.store import ModelStore
-from crypto_nn_tests.store.kill import SEED, commit_then_kill, random_moments, run_timed
+from crypto_nn_tests.store.kill import KILLS, SEED, killed
 from crypto_nn_tests.store.workers import save_model
 
 FILES = {"model.safetensors": bytes(range(256)) * 2, "config.json": b'{"layers": 2}'}
@@ -123,10 +123,9 @@ def test_a_pointer_is_none_until_it_is_set_and_then_the_last_value(store: ModelS
 def test_a_killed_save_leaves_no_version_or_a_whole_one(store: ModelStore) -> None:
     """A1, A2, A3, A13: whole or absent, durable once said, right when repeated, swept clean."""
     files = {f"part{i}": bytes([i]) * 300_000 for i in range(8)}
-    longest = max(run_timed(save_model, store.root, f"timed{i}", files)[1] for i in range(2))
-    for trial, after in enumerate(random_moments(longest)):
-        version = f"v{trial}"
-        done = commit_then_kill(save_model, store.root, version, files, after=after)
+    trials = ((store.root, f"v{number}", files) for number in range(KILLS + 1))
+    for number, done in killed(save_model, trials):
+        version = f"v{number}"
         assert store.has("lstm", version) or not done
         if store.has("lstm", version):
             assert store.load("lstm", version) == files

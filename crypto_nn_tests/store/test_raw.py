@@ -15,7 +15,7 @@ from crypto_nn.bars import M5, Bars
 from crypto_nn.errors import BarsError, LakeError, SymbolError
 from crypto_nn.store import RAW_SCHEMA, Appended, RawStore
 from crypto_nn.store.atomic import sweep
-from crypto_nn_tests.store.kill import CONTEXT, SEED, commit_then_kill, random_moments, run_timed
+from crypto_nn_tests.store.kill import CONTEXT, KILLS, SEED, killed
 from crypto_nn_tests.store.workers import JANUARY, append_raw, append_raw_days, some_bars
 
 NOW = np.datetime64("2024-02-01T00:00:05", "us")
@@ -191,16 +191,15 @@ def test_every_flipped_bit_of_a_file_is_detected(store: RawStore) -> None:
 def test_a_killed_write_leaves_the_old_rows_or_the_new_ones(store: RawStore) -> None:
     """A1, A2, A3, A13: never torn, durable once said, right when repeated, swept clean."""
     rows = 1_500
-    store.append(*BTC, some_bars(rows, 0.0), NOW)
-    longest = run_timed(append_raw, store.root, 1.0, rows)[1]
-    for revision, after in enumerate(random_moments(longest), start=2):
-        done = commit_then_kill(append_raw, store.root, float(revision), rows, after=after)
-        total = store.read("BTC-USDT", "2024-01").num_rows
-        assert total // rows - revision in ({1} if done else {0, 1})
-        assert total % rows == 0
-        append_raw(store.root, float(revision), rows)()
-        table = store.read("BTC-USDT", "2024-01")
-        assert table.num_rows == rows * (revision + 1)
+    parts = [RawStore(store.root / str(number // 12)) for number in range(KILLS + 1)]
+    trials = ((part.root, float(number), rows) for number, part in enumerate(parts))
+    for number, done in killed(append_raw, trials):
+        part, before = parts[number], rows * (number % 12)
+        found = part.read("BTC-USDT", "2024-01").num_rows if part.path(*BTC).exists() else 0
+        assert found - before in ({rows} if done else {0, rows})
+        append_raw(part.root, float(number), rows)()
+        table = part.read("BTC-USDT", "2024-01")
+        assert table.num_rows == before + rows
         assert not table.select(["ts", "revision"]).to_pandas().duplicated().any()
     sweep(store.root, older_than=0.0)
     assert list(store.root.rglob("*.tmp")) == []

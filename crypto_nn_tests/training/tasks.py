@@ -21,6 +21,7 @@ QUICK = TrainConfig(
     batch_size=16,
     max_epochs=3,
     checkpoint_steps=4,
+    learning_rate=5e-3,
     ema_decay=0.9,
     warm_up=0.2,
     threads=1,

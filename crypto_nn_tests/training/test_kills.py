@@ -12,8 +12,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+import torch
 
-from crypto_nn.training.checkpoints import CheckpointFolder
+from crypto_nn.training.checkpoints import CheckpointFolder, TrainingState
 from crypto_nn.training.loop import fit
 from crypto_nn.training.progress import Progress
 from crypto_nn_tests.training.tasks import QUICK, fingerprint_of, noise_task, tiny_model
@@ -26,12 +27,14 @@ SEED = int(os.environ.get("CRYPTO_NN_KILL_SEED", "0"))
 # A fresh server that has loaded torch once: children are forked from it, not from this process,
 # whose threads a fork would break.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([__name__])
+# torch loads _dynamo with the first optimizer, which takes seconds in every child.
+FORKS.set_forkserver_preload([__name__, "torch._dynamo"])
 
 
 def train_in_child(folder: Path, told: Connection) -> None:
-    """Train, with a checkpoint after every third step, and say which steps are done."""
-    config = QUICK.model_copy(update={"checkpoint_steps": 3})
+    """Train, with a checkpoint after every fifth step, and say which steps are done."""
+    torch.set_num_threads(1)
+    config = QUICK.model_copy(update={"checkpoint_steps": 5})
 
     def tell(progress: Progress) -> None:
         told.send_bytes(progress.step.to_bytes(4))
@@ -59,7 +62,7 @@ def kill_after(folder: Path, step: int, delay: float) -> bool:
 
 def test_killed_training_ends_with_the_same_bits(tmp_path: Path) -> None:
     """Twice killed at random steps and moments, then resumed: weights and history do not differ."""
-    config = QUICK.model_copy(update={"checkpoint_steps": 3})
+    config = QUICK.model_copy(update={"checkpoint_steps": 5})
     due = fingerprint_of(fit(tiny_model(), noise_task(), config))
     chance = random.Random(SEED)
     for trial in range(TRAIN_KILLS):
@@ -81,10 +84,6 @@ def save_without_end(folder: Path, told: Connection) -> None:
 
 def contents(step: int) -> dict[str, bytes]:
     """A checkpoint whose both files say which step they belong to."""
-    import torch  # in the child this costs nothing: its server has loaded it
-
-    from crypto_nn.training.checkpoints import TrainingState
-
     return TrainingState({"step": torch.full((50_000,), step)}, {"step": step}).to_files()
 
 

@@ -97,7 +97,7 @@ def test_finished_training_is_not_repeated(tmp_path: Path) -> None:
 def test_newest_two_checkpoints_stay(tmp_path: Path) -> None:
     """Older ones are removed, and nothing else is left."""
     train(folder=tmp_path)
-    names = sorted(path.name for path in tmp_path.iterdir())
+    names = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
     assert names == ["0000000028", "0000000030"]
 
 
@@ -160,6 +160,15 @@ def test_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
         fit(tiny_model(), noise_task(), QUICK, CheckpointFolder(tmp_path, "v2"))
 
 
+def test_two_processes_do_not_train_the_same_version(tmp_path: Path) -> None:
+    """While one is at it, another is refused; afterwards it may."""
+    checkpoints = CheckpointFolder(tmp_path, "v1")
+    with checkpoints.locked(), pytest.raises(TrainingError, match="trained by another process"):
+        train(folder=tmp_path)
+    with checkpoints.locked():
+        pass
+
+
 def test_every_single_damaged_byte_is_noticed(tmp_path: Path) -> None:
     """Of bit flips and cuts anywhere in a checkpoint, not one goes unnoticed."""
     train(folder=tmp_path)
@@ -218,7 +227,7 @@ def test_too_many_nan_losses_stop_training(tmp_path: Path) -> None:
     config = QUICK.model_copy(update={"checkpoint_steps": 1_000, "max_skipped": 5})
     with pytest.raises(TrainingError, match="no number in 6 steps"):
         fit(tiny_model(), replace(task, windows=nothing), config, CheckpointFolder(tmp_path, "v1"))
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*/"))
 
 
 def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path) -> None:

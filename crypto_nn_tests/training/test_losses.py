@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from crypto_nn.errors import ConfigError
 from crypto_nn.models.prediction import Prediction
 from crypto_nn.training.losses import (
     FocalLoss,
@@ -14,6 +15,8 @@ from crypto_nn.training.losses import (
     Objective,
     UncertaintyLoss,
 )
+from crypto_nn.training.optimizing import make_objective
+from crypto_nn_tests.training.tasks import QUICK, noise_task
 
 B, H, C = 11, 3, 3
 
@@ -131,7 +134,7 @@ def test_slopes_are_those_of_the_loss(gamma: float) -> None:
     assert torch.autograd.gradcheck(double, logits)
     single = logits.detach().float().requires_grad_()
     cost(single, classes_BH[:4, :2].clamp_min(0)).sum().backward()
-    double(logits).sum().backward()
+    torch.autograd.backward(double(logits).sum())
     assert single.grad is not None
     assert logits.grad is not None
     torch.testing.assert_close(single.grad.double(), logits.grad, rtol=1e-4, atol=1e-5)
@@ -173,3 +176,10 @@ def test_uncertainty_weight_of_zero_leaves_the_classes_alone() -> None:
         Objective(classes, 0.0)(prediction, classes_BH, torch.ones(B, H)),
         classes(logits_BHC, classes_BH),
     )
+
+
+def test_one_weight_is_due_for_each_horizon() -> None:
+    """Weights for other horizons than there are, are refused before training."""
+    config = QUICK.model_copy(update={"horizon_weights": (1.0, 2.0, 3.0)})
+    with pytest.raises(ConfigError, match="3 weights for 2 horizons"):
+        make_objective(noise_task(), config)

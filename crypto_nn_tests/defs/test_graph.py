@@ -1,0 +1,115 @@
+"""The whole graph, run through Dagster on a small synthetic market."""
+
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from crypto_nn.definitions import defs
+from crypto_nn.defs.graph import Graph
+from crypto_nn.defs.partitions import EXPERIMENT
+from crypto_nn.defs.resources import Platform
+from crypto_nn.errors import ConfigError, CryptoNNError
+from crypto_nn.features import default_feature_set
+from crypto_nn.notebook import load_bars, load_features
+from crypto_nn.store.sql import query
+
+SYMBOL = "SYN-USDT"
+TABLES = {
+    "bars", "quarantined_bars", "bar_gaps", "features", "labels", "splits", "checkpoints",
+    "training_history", "benchmark_report", "champion_history", "model_metrics", "predictions",
+    "drift_report", "drift_decisions",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    """The graph after one run of every box, kept in the tests' home."""
+    made = Graph.here(defs())
+    made.everything(None)
+    return made
+
+
+def test_every_table_is_there_and_answers_a_query(graph: Graph) -> None:
+    """After one run of the graph each documented table has been written and can be asked."""
+    assert TABLES <= set(graph.platform.lake.tables())
+    raw = Path(graph.platform.home) / "raw_bars"
+    counted = query(graph.platform.lake, raw, "select count(*) as n from raw_bars")
+    assert counted["n"][0].as_py() == 60 * 1440
+
+
+def test_every_received_row_is_accepted_or_quarantined(graph: Graph) -> None:
+    """Nothing is lost between the source and the tables."""
+    lake = graph.platform.lake
+    assert lake.count("bars") + lake.count("quarantined_bars") == 60 * 1440
+
+
+def test_stored_features_are_those_of_the_whole_history(graph: Graph) -> None:
+    """Months that were computed on their own, each from its anchor, join without a seam."""
+    feature_set = default_feature_set(EXPERIMENT.features)
+    bars = load_bars(SYMBOL)
+    stored = load_features(SYMBOL)
+    from crypto_nn.bars import Bars
+
+    whole = feature_set.compute(Bars.from_pandas(bars, SYMBOL), complete=True)
+    np.testing.assert_array_equal(stored[list(feature_set.names)].to_numpy(), whole)
+
+
+def test_all_checks_were_judged_and_blocking_ones_hold(graph: Graph) -> None:
+    """Each asset's claims were tested in the run; a warning is allowed, an error is not."""
+    events = graph.instance.get_records_for_run  # one record per evaluated check below
+    assert callable(events)
+    seen = {}
+    for run in graph.instance.get_runs():
+        for record in graph.instance.all_logs(run.run_id):
+            if record.is_dagster_event and record.dagster_event_type_value == (
+                "ASSET_CHECK_EVALUATION"
+            ):
+                evaluation = record.get_dagster_event().asset_check_evaluation_data
+                seen[evaluation.check_name] = (evaluation.passed, evaluation.severity)
+    assert {
+        "bars_are_clean", "nothing_was_lost", "features_are_finite", "features_are_causal",
+        "classes_are_balanced", "splits_do_not_overlap", "model_beats_every_baseline",
+        "checkpoint_reproduces_its_validation_loss", "predictions_are_probabilities",
+        "drift_is_below_its_threshold",
+    } <= set(seen)  # fmt: skip
+    failed = [name for name, (passed, severity) in seen.items()
+              if not passed and severity == dg.AssetCheckSeverity.ERROR]  # fmt: skip
+    assert failed == []
+
+
+def test_running_everything_again_changes_no_row_and_no_version(graph: Graph) -> None:
+    """The same data give the same tables and the same version: a double launch is harmless."""
+    lake = graph.platform.lake
+    before = {name: lake.count(name) for name in ("bars", "features", "labels", "checkpoints")}
+    versions = graph.platform.models.versions("LSTMPricePredictor")
+    graph.refresh(None)
+    graph.retrain(None)
+    assert {name: lake.count(name) for name in before} == before
+    assert graph.platform.models.versions("LSTMPricePredictor") == versions
+
+
+def test_an_override_trains_another_version_with_the_recorded_setting(graph: Graph) -> None:
+    """What the launchpad sets is validated like the YAML and part of the version's name."""
+    with pytest.raises(CryptoNNError, match="There is no setting 'training.epoch'"):
+        graph.retrain(None, {"training.epoch": 2})
+    before = set(graph.platform.models.versions("LSTMPricePredictor"))
+    graph.retrain(None, {"training.seed": 5})
+    (new,) = set(graph.platform.models.versions("LSTMPricePredictor")) - before
+    events = graph.platform.lake.read("champion_history").to_pylist()
+    assert events[-1]["version"] == new  # judged at the gate, kept or promoted
+    assert events[-1]["action"] in ("keep", "promote")
+
+
+def test_a_version_is_evaluated_beside_the_baselines(graph: Graph) -> None:
+    """Days it has seen are refused with the first day that is allowed."""
+    with pytest.raises(ConfigError, match="has seen data until"):
+        graph.evaluate(f"champion:{SYMBOL}", "2024-02-20..2024-02-25")
+
+
+def test_a_month_that_was_not_ingested_is_named(tmp_path: Path) -> None:
+    """Predicting before anything was made says what to do first."""
+    empty = Graph(defs(), Platform(home=str(tmp_path)), EXPERIMENT, dg.DagsterInstance.ephemeral())
+    with pytest.raises(CryptoNNError, match="champion"):
+        empty.predict([SYMBOL])
