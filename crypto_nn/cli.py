@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from crypto_nn.environment import home, use_yaml, yaml_in_force, yaml_path
+from crypto_nn.environment import catalogue, home, use_yaml, yaml_in_force, yaml_path
 from crypto_nn.errors import ConfigError, CryptoNNError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _version(
 def _lake() -> "Lake":
     from crypto_nn.store.lake import Lake
 
-    return Lake(home() / "lake")
+    return Lake(home() / "lake", catalogue())
 
 
 def _graph() -> "Graph":

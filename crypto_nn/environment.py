@@ -11,6 +11,11 @@ def home() -> Path:
     return Path(os.environ.get("CRYPTO_NN_HOME", "data")).resolve()
 
 
+def catalogue() -> str | None:
+    """Where the lake's catalogue is: CRYPTO_NN_CATALOGUE (postgres:…), else a file in the lake."""
+    return os.environ.get("CRYPTO_NN_CATALOGUE")
+
+
 def yaml_path() -> Path:
     """Where the YAML is, or would be: CRYPTO_NN_CONFIG, else ./crypto_nn.yaml."""
     return Path(os.environ.get("CRYPTO_NN_CONFIG", YAML))

@@ -26,7 +26,7 @@ from crypto_nn.monitoring.drift import DriftConfig
 from crypto_nn.monitoring.retraining import RetrainConfig
 from crypto_nn.sources import SourceConfig, SyntheticConfig
 from crypto_nn.store.atomic import write_bytes
-from crypto_nn.training.config import TRAIN_SMALL, TrainConfig
+from crypto_nn.training.config import TrainConfig
 
 
 class Settings(BaseModel):
@@ -118,7 +118,7 @@ class Experiment(Settings):
     labels: LabelConfig = LabelConfig()
     splits: SplitConfig = SplitConfig()
     model: ModelChoice = ModelChoice()
-    training: TrainConfig = TRAIN_SMALL
+    training: TrainConfig = TrainConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()
     gate: GateConfig = GateConfig()
     drift: DriftConfig = DriftConfig()
@@ -187,7 +187,9 @@ class Experiment(Settings):
             level: Any = settings
             for parent in parents:
                 level = level.get(parent) if isinstance(level, dict) else None
-            if not isinstance(level, dict) or (last not in level and parents != ["symbols"]):
+            if not isinstance(level, dict) or (
+                last not in level and parents not in (["symbols"], ["sources"])
+            ):
                 known = ", ".join(level) if isinstance(level, dict) else ", ".join(settings)
                 raise ConfigError(f"There is no setting {path!r}; there are {known}.")
             level[last] = value

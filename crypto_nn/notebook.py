@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from crypto_nn.bars.symbol import check_symbol
-from crypto_nn.environment import home, yaml_in_force
+from crypto_nn.environment import catalogue, home, yaml_in_force
 from crypto_nn.experiments import Experiment
 from crypto_nn.inference.registry import resolve
 from crypto_nn.store.lake import Lake
@@ -67,7 +67,7 @@ def predict(
 
     experiment = Experiment.load(yaml_in_force())
     model = load_model(version or f"champion:{experiment.universe_of(check_symbol(symbol))}")
-    lake = Lake(home() / "lake")
+    lake = _lake()
     first, last = _instant(start, FIRST), _instant(end, LAST)
     panel = load_panel(lake, [symbol], model.feature_names, first - model.window * MINUTE, last)
     ends = panel.window_ends(model.window)
@@ -77,6 +77,10 @@ def predict(
         [pd.DatetimeIndex(panel.ts_N[ends], tz="UTC"), panel.horizons], names=["ts", "horizon"]
     )
     return pd.DataFrame(p_RHC.reshape(-1, 3), index=index, columns=["p_down", "p_flat", "p_up"])
+
+
+def _lake() -> Lake:
+    return Lake(home() / "lake", catalogue())
 
 
 def _instant(time: Time, default: np.datetime64) -> np.datetime64:
@@ -94,7 +98,9 @@ def _read(
         None if time is None else _instant(time, np.datetime64(0, "us")) for time in (start, end)
     ]
     where = {"symbol": check_symbol(symbol)}
-    return Lake(home() / "lake").read(table, None, where, bounds[0], bounds[1], snapshot)
+    return Lake(home() / "lake", catalogue()).read(
+        table, None, where, bounds[0], bounds[1], snapshot
+    )
 
 
 def _frame(table: "pa.Table") -> pd.DataFrame:

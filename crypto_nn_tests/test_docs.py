@@ -174,7 +174,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake.replace({name: _empty(spec) for name, spec in TABLES.items()}, {})
     while lake.snapshot() < SNAPSHOTS:
         row = {
-            "at": np.datetime64("2024-01-01", "us").item(),
+            "made_at": np.datetime64("2024-01-01", "us").item(),
             "kind": "data",
             "key": "",
             "message": "",

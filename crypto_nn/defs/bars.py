@@ -22,6 +22,7 @@ from crypto_nn.defs.io_managers import (
 )
 from crypto_nn.defs.partitions import EXPERIMENT, by_symbol, symbol_months
 from crypto_nn.defs.resources import Platform
+from crypto_nn.errors import SymbolError
 
 MAX_GAP_SHARE = 0.05
 
@@ -175,6 +176,7 @@ def _inspect_months(
     for symbol, months in wanted.items():
         name, source = platform.source_of(symbol)
         available = source.available(symbol)
+        _check_one_venue(platform, symbol, name)
         for month in months:
             rows = raw.month(symbol, month, name)
             start, end = month_bounds(month)
@@ -185,6 +187,20 @@ def _inspect_months(
                 inspection = nothing_received(name, symbol, month, *due)
             story.add(symbol, month, inspection)
             yield Tables({"symbol": symbol, "month": month}, _tables(inspection, month, name))
+
+
+def _check_one_venue(platform: Platform, symbol: str, source: str) -> None:
+    """Prices of two venues in one table would look like moves of the market."""
+    if not platform.lake.has("bars"):
+        return
+    kept = {other for name, other in platform.lake.partitions("bars", ("symbol", "source"))
+            if name == symbol} - {source}  # fmt: skip
+    if kept:
+        raise SymbolError(
+            f"{symbol} is kept from {', '.join(sorted(kept))}, and would now come from {source!r}; "
+            "venues must not be mixed. Put the former source back under `symbols` in the YAML, or "
+            "start another home (CRYPTO_NN_HOME)."
+        )
 
 
 def _tables(inspection: Inspection, month: str, source: str) -> dict[str, pa.Table]:

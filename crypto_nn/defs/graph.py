@@ -145,7 +145,7 @@ class Graph:
         free = fold.end + fold.embargo * MINUTE
         before = fold.start - (model.window + max(model.horizons)) * MINUTE
         own_file = Path(test_data).exists()
-        start, end = (free, FAR) if own_file else self._days(test_data, model.symbols)
+        start, end = (free, FAR) if own_file else self._days(test_data, model.symbols, free)
         last = fold.end if own_file else end
         parts = load_parts(self.platform.lake, model.symbols, names, before, last)
         if own_file:
@@ -156,10 +156,12 @@ class Graph:
             model, Panel.from_parts(parts), test_fold(model, start, end), experiment.benchmark
         )
 
-    def _days(self, text: str, symbols: Sequence[str]) -> tuple[np.datetime64, np.datetime64]:
+    def _days(
+        self, text: str, symbols: Sequence[str], free: np.datetime64
+    ) -> tuple[np.datetime64, np.datetime64]:
         """The stretch that `2025-06-01..2025-06-30` or `lock-box` means, end exclusive."""
         if text == "lock-box":
-            return self._open_lock_box(symbols)
+            return self._open_lock_box(symbols, free)
         first, separator, last = text.partition("..")
         if not separator:
             raise ConfigError(
@@ -168,7 +170,9 @@ class Graph:
             )
         return day_bounds(first)[0], day_bounds(last)[1]
 
-    def _open_lock_box(self, symbols: Sequence[str]) -> tuple[np.datetime64, np.datetime64]:
+    def _open_lock_box(
+        self, symbols: Sequence[str], free: np.datetime64
+    ) -> tuple[np.datetime64, np.datetime64]:
         """The days that no benchmark fold has seen; opening them is written down."""
         universe = self.experiment.universe_of(symbols[0])
         rows = self.platform.lake.read(
@@ -178,15 +182,21 @@ class Graph:
             raise ConfigError(
                 f"{universe} has no lock box. Set splits.lock_box_days before splits."
             )
+        start, end = (np.datetime64(rows[0][name], "us") for name in ("starts_at", "ends_at"))
+        if start < free:
+            raise ConfigError(
+                f"The lock box of {universe} is {start} to {end}, and this version has seen data "
+                f"until {free}. Only a version that was trained before the box can be judged on it."
+            )
         opened = Alert(
             kind="lock_box",
             key=f"lock_box:{universe}:{self.platform.now()}",
             title=f"The lock box of {universe} was opened",
-            message=f"{rows[0]['start']} to {rows[0]['end']}: what was chosen afterwards knows it.",
+            message=f"{start} to {end}: what is chosen from now on knows it.",
             at=self.platform.now(),
         )
         self.platform.alerts.tell(opened)
-        return np.datetime64(rows[0]["start"], "us"), np.datetime64(rows[0]["end"], "us")
+        return start, end
 
     def run(
         self,

@@ -11,7 +11,7 @@ from crypto_nn.bars.calendar import month_bounds
 from crypto_nn.defs.io_managers import Partitions, TableReader, Tables
 from crypto_nn.defs.partitions import EXPERIMENT, by_symbol, months_around, symbol_months, universes
 from crypto_nn.defs.resources import Overrides, Platform
-from crypto_nn.errors import ModelError
+from crypto_nn.errors import FeatureError, ModelError
 from crypto_nn.features.labels import MINUTE
 from crypto_nn.features.splits import CALIBRATION, Splits, rows_of
 
@@ -83,17 +83,17 @@ def _judge(
     champion: str,
     layout: Splits,
 ) -> "Verdict":
-    from crypto_nn.benchmark.gate import judge
+    from crypto_nn.benchmark.gate import Verdict, judge
     from crypto_nn.inference.predictor import ModelInference
     from crypto_nn.training.dataset import load_panel
 
     role = layout.nightly.role(CALIBRATION)
     feature_set = platform.feature_set(experiment)
-    versions = [ModelInference.load(platform.models, name) for name in (candidate, champion)]
-    if versions[1].recipe.fingerprint != feature_set.fingerprint:
-        from crypto_nn.benchmark.gate import Verdict
-
-        return Verdict(True, "the champion learned from features that are no longer computed")
+    try:
+        before = ModelInference.load(platform.models, champion, feature_set.fingerprint)
+    except (ModelError, FeatureError) as error:
+        return Verdict(True, f"the champion can no longer answer: {error}")
+    versions = [ModelInference.load(platform.models, candidate), before]
     window = max(version.window for version in versions)
     panel = load_panel(
         platform.lake,

@@ -9,7 +9,7 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from crypto_nn.environment import home, yaml_in_force
+from crypto_nn.environment import catalogue, home, yaml_in_force
 from crypto_nn.experiments import Experiment
 from crypto_nn.monitoring.alerts import Alerts
 from crypto_nn.monitoring.ledger import LakeLedger
@@ -44,7 +44,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     @cached_property
     def lake(self) -> Lake:
         """The queryable tables."""
-        return Lake(Path(self.home) / "lake")
+        return Lake(Path(self.home) / "lake", catalogue())
 
     @cached_property
     def raw(self) -> RawStore:

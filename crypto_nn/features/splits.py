@@ -313,8 +313,8 @@ SPLITS_SCHEMA = pa.schema(
         ("layout", pa.string()),
         ("fold", pa.int32()),
         ("role", pa.string()),
-        ("start", pa.timestamp("us")),
-        ("end", pa.timestamp("us")),
+        ("starts_at", pa.timestamp("us")),
+        ("ends_at", pa.timestamp("us")),
         ("purge_minutes", pa.int32()),
         ("embargo_minutes", pa.int32()),
     ]
@@ -383,8 +383,8 @@ def to_arrow(folds: list[Fold] | tuple[Fold, ...], universe: str) -> pa.Table:
             "layout": fold.layout,
             "fold": fold.number,
             "role": role.name,
-            "start": role.start.astype(TS).item(),
-            "end": role.end.astype(TS).item(),
+            "starts_at": role.start.astype(TS).item(),
+            "ends_at": role.end.astype(TS).item(),
             "purge_minutes": fold.purge,
             "embargo_minutes": fold.embargo,
         }
@@ -401,8 +401,10 @@ def from_arrow(table: pa.Table) -> tuple[Fold, ...]:
         grouped.setdefault((row["layout"], row["fold"]), []).append(row)
     folds = []
     for (layout, number), rows in sorted(grouped.items()):
-        roles = (Role(r["role"], np.datetime64(r["start"], "us"), np.datetime64(r["end"], "us"))
-                 for r in rows)  # fmt: skip
+        roles = (
+            Role(r["role"], np.datetime64(r["starts_at"], "us"), np.datetime64(r["ends_at"], "us"))
+            for r in rows
+        )
         ordered = tuple(sorted(roles, key=lambda role: role.start))
         first = rows[0]
         folds.append(

@@ -169,7 +169,7 @@ def _record(
     models.set_pointer(_pointer(universe), {"events": events})
     schema = pa.schema([(c.name, c.arrow) for c in TABLES["champion_history"].columns])
     rows = [
-        {**each, "universe": universe, "at": np.datetime64(each["at"], "us").item()}
+        {**each, "universe": universe, "made_at": np.datetime64(each["at"], "us").item()}
         for each in events
     ]
     lake.replace(

@@ -82,7 +82,7 @@ class Alert:
         message = f"{self.title}. {self.message}"
         return pa.table(
             {
-                "at": pa.array([at], pa.timestamp("us")),
+                "made_at": pa.array([at], pa.timestamp("us")),
                 "kind": [self.kind],
                 "key": [self.key],
                 "message": [message],

@@ -151,15 +151,15 @@ LABELS = TableSpec(
 )
 SPLITS = TableSpec(
     "splits",
-    _columns(f"""{_UNIVERSE}layout VARCHAR walk-forward, nightly or lock-box
+    _columns(f"""{_UNIVERSE}layout VARCHAR rolling or expanding (walk-forward), nightly, or lock_box
 fold INTEGER number of the fold, from 0
 role VARCHAR train, validation, calibration or test
-start TIMESTAMP first instant of the part, UTC
-end TIMESTAMP first instant after the part, UTC
+starts_at TIMESTAMP first instant of the part, UTC
+ends_at TIMESTAMP first instant after the part, UTC
 purge_minutes BIGINT minutes between parts in which no label may reach over
 embargo_minutes BIGINT minutes kept free after a test part"""),
     ("universe",),
-    ("universe", "layout", "fold", "start", "role"),
+    ("universe", "layout", "fold", "starts_at", "role"),
     "The parts of time that a model learns from and is judged on.",
 )
 CHECKPOINTS = TableSpec(
@@ -176,8 +176,7 @@ parameters BIGINT number of trained weights
 metrics VARCHAR JSON of measured metrics
 config VARCHAR JSON of all settings
 code_hash VARCHAR SHA-256 of the code that trained it
-config_hash VARCHAR SHA-256 of the settings
-promoted BOOLEAN whether it became champion"""),
+config_hash VARCHAR SHA-256 of the settings"""),
     ("universe",),
     ("universe", "trained_at", "version"),
     "One row per trained version.",
@@ -214,11 +213,11 @@ high DOUBLE upper end of its 95 % interval"""),
 CHAMPION_HISTORY = TableSpec(
     "champion_history",
     _columns(f"""{_UNIVERSE}version VARCHAR version in the model store
-at TIMESTAMP when it happened, UTC
+made_at TIMESTAMP when it happened, UTC
 action VARCHAR promote, keep or rollback
 reason VARCHAR why"""),
     ("universe",),
-    ("universe", "at", "version"),
+    ("universe", "made_at", "version"),
     "Which version answered since when, and why.",
 )
 PREDICTIONS = TableSpec(
@@ -261,6 +260,7 @@ threshold DOUBLE drift score above which a day is drifted
 drifted BOOLEAN whether the day is drifted
 effect DOUBLE size of the largest shift in units of the reference's spread
 reference_days BIGINT number of days that the level is calibrated on
+reason VARCHAR the verdict in one sentence
 worst_feature VARCHAR what moved most
 made_at TIMESTAMP when it was decided, UTC"""),
     ("symbol", "day"),
@@ -285,13 +285,13 @@ rows BIGINT number of predictions measured"""),
 ALERTS = TableSpec(
     "alerts",
     _columns("""
-at TIMESTAMP when it was raised, UTC
+made_at TIMESTAMP when it was raised, UTC
 kind VARCHAR drift, failure, data or service
 key VARCHAR what it is about; the same key is not repeated within the quiet time
 message VARCHAR what was said
 """),
     (),
-    ("at", "kind", "key"),
+    ("made_at", "kind", "key"),
     "What people were told.",
 )
 

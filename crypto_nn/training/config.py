@@ -1,7 +1,5 @@
 """What a user sets about training. Free of torch, so that settings load fast."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -108,11 +106,3 @@ class TrainConfig(BaseModel):
         if self.horizon_weights is not None and not sum(self.horizon_weights) > 0:
             raise ValueError(f"horizon_weights {self.horizon_weights} do not sum to more than 0")
         return self
-
-
-TRAIN_SMALL = TrainConfig(patience=3)
-TRAIN_FULL = TrainConfig(window=100, max_epochs=40, max_windows=200_000, threads=None)
-
-TRAIN_PRESETS: Mapping[str, TrainConfig] = MappingProxyType(
-    {"small": TRAIN_SMALL, "full": TRAIN_FULL}
-)
