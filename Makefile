@@ -7,7 +7,7 @@ KILLS ?= 300
 export DAGSTER_HOME ?= $(CURDIR)/data/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test lint kill bench screenshots lock clean
+.PHONY: help install demo ui test lint daemon kill bench screenshots lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -33,6 +33,9 @@ lint: install ## Check style, types and the arrows between rooms
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+daemon: install ## Run the platform with its daemon: a drifted day starts exactly one retraining
+	CRYPTO_NN_DAEMON=1 $(BIN)/python -m pytest -s crypto_nn_tests/defs/test_running.py
 
 kill: install ## Kill writers KILLS times at random moments; nothing may be torn, lost or doubled
 	CRYPTO_NN_KILLS=$(KILLS) CRYPTO_NN_TRAIN_KILLS=20 $(BIN)/python -m pytest -m kill -s

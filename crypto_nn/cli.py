@@ -173,7 +173,10 @@ def evaluate(
 
     Example: crypto-nn evaluate --checkpoint champion:BTC-USDT --test-data 2025-06-01..2025-06-30
     """
-    _print_rows(_graph().evaluate(checkpoint, test_data), title=f"{checkpoint} on {test_data}")
+    from crypto_nn.benchmark.terminal import print_leaderboard, wide_console
+
+    rows = _graph().evaluate(checkpoint, test_data)
+    print_leaderboard(wide_console(), rows, f"{checkpoint} on {test_data}")
 
 
 @app.command()

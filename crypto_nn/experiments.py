@@ -87,6 +87,7 @@ class AutomationConfig(Settings):
     nightly_retraining: str = Field(default="30 2 * * *", description="When models retrain.")
     predict: str = Field(default="45 3 * * *", description="When champions predict.")
     watch: str = Field(default="30 1 * * *", description="When yesterday is tested for drift.")
+    upkeep: str = Field(default="15 5 * * 0", description="When the lake is tidied up.")
     drift_catch_up_days: int = Field(
         default=7, ge=1, le=60, description="How many missed days of drift reports are made up for."
     )

@@ -11,6 +11,7 @@ import numpy as np
 from crypto_nn.bars.calendar import shift_month
 from crypto_nn.defs.partitions import EXPERIMENT
 from crypto_nn.defs.resources import Platform
+from crypto_nn.defs.upkeep import upkeep
 from crypto_nn.monitoring.alerts import Alert
 from crypto_nn.monitoring.retraining import (
     DriftedDay,
@@ -42,7 +43,7 @@ WATCH = dg.define_asset_job(
     selection=dg.AssetSelection.assets("drift_report"),
     description="Test a day for drift (symbol × day).",
 )
-JOBS = [REFRESH, RETRAIN, PREDICT, WATCH]
+JOBS: list[Any] = [REFRESH, RETRAIN, PREDICT, WATCH, upkeep]
 
 _ON = EXPERIMENT.automation.enabled
 _SCHEDULES_ON = dg.DefaultScheduleStatus.RUNNING if _ON else dg.DefaultScheduleStatus.STOPPED
@@ -316,5 +317,13 @@ def alert_on_failure(context: dg.RunFailureSensorContext, platform: Platform) ->
     )
 
 
-SCHEDULES = [refresh_bars, nightly_retraining, daily_watch, daily_predictions]
+weekly_upkeep = dg.ScheduleDefinition(
+    name="weekly_upkeep",
+    job=upkeep,
+    cron_schedule=EXPERIMENT.automation.upkeep,
+    execution_timezone="UTC",
+    default_status=_SCHEDULES_ON,
+)
+
+SCHEDULES = [refresh_bars, nightly_retraining, daily_watch, daily_predictions, weekly_upkeep]
 SENSORS = [retrain_on_drift, alert_on_drift, alert_on_failure]

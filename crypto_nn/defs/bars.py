@@ -110,7 +110,8 @@ class _Story:
 
 
 def _price_picture(bars: Bars, gaps: pa.Table | None) -> str:
-    title = f"{bars.symbol}, {bars.ts[0]} to {bars.ts[-1]} UTC"
+    first, last = bars.ts[[0, -1]].astype("datetime64[D]")
+    title = f"{bars.symbol}, {first} to {last} (UTC)"
     missing = [] if gaps is None else list(zip(gaps["gap_start"], gaps["gap_end"]))
     holes = [(start.as_py(), end.as_py()) for start, end in missing]
     return pictures.markdown(pictures.price_chart(bars, gaps=holes, title=title), title)

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
 from crypto_nn.bars.calendar import month_of
+from crypto_nn.benchmark.terminal import print_leaderboard, wide_console
 from crypto_nn.environment import use_yaml, yaml_path
 from crypto_nn.errors import ConfigError
 from crypto_nn.experiments import Experiment, add_symbols
@@ -18,7 +16,7 @@ from crypto_nn.sources import FilesConfig, SourceConfig, SyntheticConfig, open_s
 if TYPE_CHECKING:
     from crypto_nn.defs.graph import Graph
 
-console = Console()
+console = wide_console()
 
 
 def run_demo(
@@ -30,7 +28,7 @@ def run_demo(
     symbols = _write_yaml(path, source, files)
     use_yaml(path)
     graph = load_graph()  # partitions are made of the YAML that was just written
-    universes = list(dict.fromkeys(graph.experiment.universe_of(name) for name in symbols))
+    universes = dict.fromkeys(graph.experiment.universe_of(name) for name in symbols)
     for symbol in symbols:
         months = graph.months(symbol)
         with _told(f"{symbol}: raw_bars → bars → features, labels ({months[0]} … {months[-1]})"):
@@ -105,13 +103,10 @@ def _print_drift(rows: Sequence[dict[str, Any]]) -> None:
 def _print_leaderboard(graph: "Graph", universe: str) -> None:
     from crypto_nn.benchmark.leaderboard import leaderboard
 
-    rows = leaderboard(graph.platform.lake.read("benchmark_report", where={"universe": universe}))
-    table = Table(title=f"Leaderboard of {universe} (walk-forward test)", title_justify="left")
-    for name in rows[0] if rows else ():
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    console.print(table)
+    report = graph.platform.lake.read("benchmark_report", where={"universe": universe})
+    cost = graph.experiment.benchmark.headline_cost_bps
+    rows = leaderboard(report, cost)
+    print_leaderboard(console, rows, f"Leaderboard of {universe}, walk-forward test")
 
 
 def _print_tables(graph: "Graph", seconds: float) -> None:

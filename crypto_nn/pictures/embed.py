@@ -13,7 +13,7 @@ def markdown(picture: Picture | str | bytes, alt: str) -> str:
 
     Args:
         picture: a drawing, or one already written as SVG text or PNG bytes. A drawing goes in as
-            SVG where that is small, else as PNG at two, then one pixel per screen pixel.
+            SVG where that is small, else as PNG at one pixel per screen pixel.
         alt: what the picture shows, for those who cannot see it.
     """
     words = "".join(c for c in alt if c not in "[]()\n\r")
@@ -33,8 +33,7 @@ def data_uri(picture: Picture | str | bytes) -> str:
 
 def _forms(picture: Picture) -> Iterator[str | bytes]:
     yield picture.svg()
-    yield picture.png(2.0)
-    yield picture.png(1.0)
+    yield picture.png(1.0)  # a page shows it pixel by pixel: finer would be larger
 
 
 def _encode(picture: str | bytes) -> str:

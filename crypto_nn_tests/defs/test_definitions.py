@@ -31,9 +31,11 @@ def test_definitions_load(graph: dg.Definitions) -> None:
 def test_the_graph_is_the_one_that_is_documented(graph: dg.Definitions) -> None:
     """Assets, jobs, schedules and sensors by name: a change here is a change for users."""
     assert {key.to_user_string() for key in graph.resolve_all_asset_keys()} == ASSETS
-    assert {job.name for job in automation.JOBS} == {"refresh_bars", "retrain", "predict", "watch"}
+    assert {job.name for job in automation.JOBS} == {
+        "refresh_bars", "retrain", "predict", "watch", "upkeep",
+    }  # fmt: skip
     assert {schedule.name for schedule in automation.SCHEDULES} == {
-        "refresh_bars", "nightly_retraining", "daily_watch", "daily_predictions",
+        "refresh_bars", "nightly_retraining", "daily_watch", "daily_predictions", "weekly_upkeep",
     }  # fmt: skip
     assert {sensor.name for sensor in automation.SENSORS} == {
         "retrain_on_drift", "alert_on_drift", "alert_on_failure",

@@ -100,6 +100,17 @@ def test_an_override_trains_another_version_with_the_recorded_setting(graph: Gra
     assert events[-1]["action"] in ("keep", "promote")
 
 
+def test_upkeep_keeps_every_row_and_the_snapshots_of_versions(graph: Graph) -> None:
+    """Old snapshots go; what a kept version was trained on can still be read."""
+    lake = graph.platform.lake
+    trained_on = lake.read("checkpoints", ("snapshot",))["snapshot"][0].as_py()
+    rows = lake.count("features")
+    result = graph.definitions.resolve_job_def("upkeep").execute_in_process(instance=graph.instance)
+    assert result.success
+    assert lake.count("features") == rows
+    assert lake.count("features", snapshot=trained_on) == rows
+
+
 def test_a_version_is_evaluated_beside_the_baselines(graph: Graph) -> None:
     """Days it has seen are refused with the first day that is allowed."""
     with pytest.raises(ConfigError, match="has seen data until"):
