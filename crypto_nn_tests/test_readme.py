@@ -71,7 +71,8 @@ def test_the_readme_lists_every_command_and_every_automation() -> None:
     from crypto_nn.defs import automation
 
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    automatic = [each.name for each in (*automation.SCHEDULES, *automation.SENSORS)]
+    automatic = [each.name for each in automation.SCHEDULES]
+    automatic += [each.name for each in automation.SENSORS]
     for name in (*known, *automatic):
         assert f"`{name}" in README, name
 
