@@ -3,7 +3,7 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_bars", "load_features", "load_model", "predict"]
+__all__ = ["__version__", "backtest", "load_bars", "load_features", "load_model", "predict"]
 
 
 def __getattr__(name: str) -> Any:

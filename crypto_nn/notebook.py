@@ -1,12 +1,15 @@
 """What a notebook needs: bars, features, models and predictions as DataFrames."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from crypto_nn.bars.symbol import check_symbol
+from crypto_nn.benchmark.config import Sizing
 from crypto_nn.environment import catalogue, home, yaml_in_force
+from crypto_nn.errors import ConfigError
 from crypto_nn.experiments import Experiment
 from crypto_nn.inference.registry import resolve
 from crypto_nn.store.lake import Lake
@@ -15,6 +18,7 @@ from crypto_nn.store.models import ModelStore
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from crypto_nn.features.panel import Panel, Rows
     from crypto_nn.inference.predictor import ModelInference
 
 Time = str | pd.Timestamp | None
@@ -62,21 +66,72 @@ def predict(
     Args:
         version: a version or `champion:<universe>`; the symbol's champion if not given.
     """
-    from crypto_nn.features.labels import MINUTE
-    from crypto_nn.training.dataset import load_panel
-
-    experiment = Experiment.load(yaml_in_force())
-    model = load_model(version or f"champion:{experiment.universe_of(check_symbol(symbol))}")
-    lake = _lake()
-    first, last = _instant(start, FIRST), _instant(end, LAST)
-    panel = load_panel(lake, [symbol], model.feature_names, first - model.window * MINUTE, last)
-    ends = panel.window_ends(model.window)
-    ends = ends[panel.ts_N[ends] >= first]
+    model, panel, ends = _asked(symbol, start, end, version)
     p_RHC = model.predict(panel, ends)
     index = pd.MultiIndex.from_product(
         [pd.DatetimeIndex(panel.ts_N[ends], tz="UTC"), panel.horizons], names=["ts", "horizon"]
     )
     return pd.DataFrame(p_RHC.reshape(-1, 3), index=index, columns=["p_down", "p_flat", "p_up"])
+
+
+def backtest(
+    symbol: str,
+    start: Time = None,
+    end: Time = None,
+    version: str | None = None,
+    horizon: int = 15,
+    costs_bps: Sequence[float] = (0.0, 2.0, 5.0, 10.0, 20.0),
+    sizing: Sizing = "sign",
+) -> pd.DataFrame:
+    """What trading on the predictions would have earned: net return of each UTC day, by cost.
+
+    Orders fill one whole bar after the prediction and are held for the horizon. `in_sample` marks
+    days that the version was fitted to; only the others tell anything.
+
+    Args:
+        horizon: minutes ahead, one of the version's.
+        costs_bps: costs of a round trip in basis points; each is a column such as `net_10bp`.
+        sizing: "sign", "class" or "confidence", as in `benchmark.sizing`.
+
+    Raises:
+        ConfigError: the version does not predict this horizon.
+    """
+    from crypto_nn.benchmark.backtest import backtest as trade
+    from crypto_nn.benchmark.backtest import positions
+    from crypto_nn.benchmark.profits import market_of
+
+    model, panel, ends = _asked(symbol, start, end, version)
+    if horizon not in model.horizons:
+        raise ConfigError(
+            f"Version {model.version} predicts {model.horizons} minutes ahead, not {horizon}. "
+            "Choose one of these."
+        )
+    wanted_R = positions(model.predict(panel, ends)[:, model.horizons.index(horizon)], sizing)
+    traded = trade(market_of(panel, symbol), panel.ts_N[ends], wanted_R, horizon)
+    days = np.unique(panel.ts_N[ends].astype("datetime64[D]"))
+    place = (days - days[0]).astype(np.int64) if len(days) else np.empty(0, dtype=np.int64)
+    columns = {
+        f"net_{cost:g}bp": traded.daily(cost, days[0], days[-1])[place] if len(days) else []
+        for cost in costs_bps
+    }
+    frame = pd.DataFrame(columns, index=pd.DatetimeIndex(days, tz="UTC", name="day"))
+    return frame.assign(in_sample=days < model.fold.end)
+
+
+def _asked(
+    symbol: str, start: Time, end: Time, version: str | None
+) -> "tuple[ModelInference, Panel, Rows]":
+    """A version, and the rows of the lake that it is asked about."""
+    from crypto_nn.features.labels import MINUTE
+    from crypto_nn.training.dataset import load_panel
+
+    experiment = Experiment.load(yaml_in_force())
+    model = load_model(version or f"champion:{experiment.universe_of(check_symbol(symbol))}")
+    first, last = _instant(start, FIRST), _instant(end, LAST)
+    before = first - model.window * MINUTE
+    panel = load_panel(_lake(), [symbol], model.feature_names, before, last)
+    ends = panel.window_ends(model.window)
+    return model, panel, ends[panel.ts_N[ends] >= first]
 
 
 def _lake() -> Lake:
