@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from crypto_nn.environment import catalogue, home, use_yaml, yaml_in_force, yaml_path
 from crypto_nn.errors import ConfigError, CryptoNNError
@@ -106,25 +108,23 @@ def demo(
 @app.command()
 def ingest(
     symbol: Symbols = None,
-    from_: Annotated[
-        str | None, typer.Option("--from", help="First month, such as 2024-01.")
-    ] = None,
-    to: Annotated[str | None, typer.Option("--to", help="Last month.")] = None,
+    from_: First = None,
+    to: Last = None,
 ) -> None:
     """Fetch bars from their sources and refresh bars, features and labels.
 
     Example: crypto-nn ingest --symbol BTC-USDT --from 2024-01
     """
-    _graph().refresh(symbol, from_, to)
+    graph = _graph()
+    graph.refresh(symbol, from_, to)
+    _print_rows(graph.received(symbol), title="Kept")
 
 
 @app.command()
 def materialize(
     symbol: Symbols = None,
-    from_: Annotated[
-        str | None, typer.Option("--from", help="First month, such as 2024-01.")
-    ] = None,
-    to: Annotated[str | None, typer.Option("--to", help="Last month.")] = None,
+    from_: First = None,
+    to: Last = None,
 ) -> None:
     """Run all boxes of the graph in order: refresh, retrain, predict, watch.
 
@@ -198,7 +198,7 @@ def sql(
         bool, typer.Option("--attach", help="Print the lines that attach the lake in any DuckDB.")
     ] = False,
     format: Annotated[str, typer.Option(help="table, csv or json.")] = "table",
-    max_rows: Annotated[int, typer.Option(help="Rows that a table shows at most.")] = 100,
+    max_rows: Annotated[int, typer.Option(min=1, help="Rows that a table shows at most.")] = 100,
 ) -> None:
     """Query every table, also while runs write.
 
@@ -212,7 +212,7 @@ def sql(
     if query is None:
         raise ConfigError('Nothing to ask. Give a query: crypto-nn sql "select 1".')
     text = sys.stdin.read() if query == "-" else query
-    _print_table(queries.query(_lake(), home() / "raw_bars", text), format, max_rows)
+    _print_result(queries.query(_lake(), home() / "raw_bars", text), format, max_rows)
 
 
 @models.command("list")
@@ -349,33 +349,37 @@ def _now() -> Any:
 
 
 def _print_rows(rows: list[dict[str, Any]], title: str) -> None:
+    if not rows:
+        console.print(f"{title}: nothing there yet.")
+        return
+    console.print(_table(list(rows[0]), [list(row.values()) for row in rows], title))
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> Table:
+    """A table whose cells are shown as they are: what looks like markup is text."""
     table = Table(title=title, title_justify="left")
-    for name in rows[0] if rows else ():
-        table.add_column(name, overflow="fold")
+    for name in names:
+        table.add_column(Text(name), overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    console.print(table if rows else f"{title}: nothing there yet.")
+        table.add_row(*(Text(_cell(value)) for value in row))
+    return table
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.8g}"
     return "" if value is None else str(value)
 
 
-def _print_table(table: "pa.Table", format: str, max_rows: int) -> None:
+def _print_result(table: "pa.Table", format: str, max_rows: int) -> None:
+    from crypto_nn.store import render
+
     if format == "csv":
-        typer.echo(table.to_pandas().to_csv(index=False), nl=False)
+        typer.echo(render.to_csv(table), nl=False)
     elif format == "json":
-        typer.echo(table.to_pandas().to_json(orient="records", date_format="iso"))
+        typer.echo(render.to_json(table))
     elif format == "table":
-        rows = table.slice(0, max_rows).to_pylist()
-        shown = Table()
-        for name in table.column_names:
-            shown.add_column(name)
-        for row in rows:
-            shown.add_row(*(_cell(value) for value in row.values()))
-        console.print(shown)
+        console.print(_table(table.column_names, render.cells(table.slice(0, max_rows))))
         if table.num_rows > max_rows:
             console.print(f"{max_rows} of {table.num_rows} rows; --max-rows shows more.")
     else:

@@ -14,6 +14,7 @@ from crypto_nn.defs import (  # noqa: E402 (after the filters: these modules use
     features,
     inference,
     monitoring,
+    sensors,
     training,
 )
 from crypto_nn.defs.io_managers import (  # noqa: E402
@@ -46,7 +47,7 @@ def defs() -> dg.Definitions:
         ),
         jobs=automation.JOBS,
         schedules=automation.SCHEDULES,
-        sensors=automation.SENSORS,
+        sensors=sensors.SENSORS,
         executor=dg.in_process_executor,
         resources={
             "platform": platform,

@@ -9,10 +9,6 @@ class BarsError(CryptoNNError):
     """Bars, or a file that should hold bars, do not have the form that is due."""
 
 
-class BarGapError(CryptoNNError):
-    """Bars are missing where an unbroken run of them was due."""
-
-
 class SymbolError(CryptoNNError):
     """A symbol or universe is not written or not known as it should be."""
 

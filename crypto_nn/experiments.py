@@ -48,6 +48,12 @@ class SymbolConfig(Settings):
         default=None, description="The last month, where the data are historical; else open."
     )
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.last_month is not None and self.last_month < self.first_month:
+            raise ValueError(f"last_month {self.last_month} is before first_month")
+        return self
+
     @field_validator("first_month", "last_month")
     @classmethod
     def _months(cls, month: str | None) -> str | None:
@@ -162,8 +168,16 @@ class Experiment(Settings):
             raise ConfigError(
                 f"There is no file {path}. Make one with `crypto-nn config init`."
             ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{path} cannot be read ({type(error).__name__}); a UTF-8 text file is due."
+            ) from None
+        except yaml.MarkedYAMLError as error:  # its own text would show the line, secrets too
+            mark = error.problem_mark
+            where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+            raise ConfigError(f"{path} is not YAML{where}: {error.problem}.") from None
         except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is not YAML: {error}.") from None
+            raise ConfigError(f"{path} is not YAML ({type(error).__name__}).") from None
         if settings is not None and not isinstance(settings, Mapping):
             raise ConfigError(f"{path} holds a {type(settings).__name__}; settings are due.")
         return cls.parse(settings or {}, str(path))
@@ -274,6 +288,8 @@ def _explain(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "the settings"
     if problem["type"] == "extra_forbidden":
         return f"{where} is not a setting"
+    if problem["loc"][:1] == ("alerts",):  # may hold a secret address: never shown
+        return f"{where}: {problem['msg']}"
     if problem["type"] == "value_error":
         return f"{where}: {problem['ctx']['error']}"
     return f"{where} is {problem['input']!r}: {problem['msg']}"

@@ -18,6 +18,7 @@ os.environ["CRYPTO_NN_CONFIG"] = str(Path(__file__).parent / "crypto_nn.yaml")
 os.environ["DAGSTER_HOME"] = str(_HOME / "dagster_home")
 os.environ["DO_NOT_TRACK"] = "1"
 
+
 REQUIRED = set(os.environ.get("CRYPTO_NN_REQUIRE", "").split())
 
 

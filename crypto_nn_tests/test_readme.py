@@ -10,8 +10,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from crypto_nn.cli import app
-from crypto_nn.definitions import defs
-from crypto_nn.defs.graph import Graph
+from crypto_nn_tests.defs.graph import fresh_graph
 from crypto_nn_tests.market import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,7 +27,7 @@ COMMANDS = [line for block in blocks("console") for line in block.splitlines() i
 @pytest.fixture(scope="module", autouse=True)
 def materialised() -> None:
     """The home that the commands ask: the graph has run once."""
-    Graph.here(defs()).everything(None)
+    fresh_graph().everything(None)
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("crypto-nn ")])
@@ -68,11 +67,11 @@ def test_every_python_block_runs(code: str) -> None:
 
 def test_the_readme_lists_every_command_and_every_automation() -> None:
     """What can be run and what runs by itself is on the page."""
-    from crypto_nn.defs import automation
+    from crypto_nn.defs import automation, sensors
 
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     automatic = [each.name for each in automation.SCHEDULES]
-    automatic += [each.name for each in automation.SENSORS]
+    automatic += [each.name for each in sensors.SENSORS]
     for name in (*known, *automatic):
         assert f"`{name}" in README, name
 

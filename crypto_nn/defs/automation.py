@@ -1,24 +1,17 @@
 """What happens by itself: the boxes of the graph as jobs, and what launches them. All in UTC."""
 
-import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import Any
 
 import dagster as dg
 import numpy as np
 
-from crypto_nn.bars.calendar import shift_month
+from crypto_nn.bars.calendar import month_of, shift_month
 from crypto_nn.defs.partitions import EXPERIMENT
 from crypto_nn.defs.resources import Platform
 from crypto_nn.defs.upkeep import upkeep
-from crypto_nn.monitoring.alerts import Alert
-from crypto_nn.monitoring.retraining import (
-    DriftedDay,
-    RetrainingRun,
-    episode_of,
-    should_retrain,
-)
+from crypto_nn.features.labels import MINUTE
 
 REFRESH = dg.define_asset_job(
     "refresh_bars",
@@ -47,14 +40,6 @@ JOBS: list[Any] = [REFRESH, RETRAIN, PREDICT, WATCH, upkeep]
 
 _ON = EXPERIMENT.automation.enabled
 _SCHEDULES_ON = dg.DefaultScheduleStatus.RUNNING if _ON else dg.DefaultScheduleStatus.STOPPED
-_SENSORS_ON = dg.DefaultSensorStatus.RUNNING if _ON else dg.DefaultSensorStatus.STOPPED
-EVENTS_PER_TICK = 200
-ACTIVE = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 
 def month_key(symbol: str, month: str) -> dg.MultiPartitionKey:
@@ -75,12 +60,12 @@ def box(first: dg.MultiPartitionKey, last: dg.MultiPartitionKey) -> dict[str, st
     }
 
 
-def _materialised(instance: dg.DagsterInstance, asset: str, dimension: str) -> dict[str, set[str]]:
+def _materialised(instance: dg.DagsterInstance, asset: str) -> dict[str, set[str]]:
+    """The months or days of each symbol for which an asset is there."""
     done: dict[str, set[str]] = {symbol: set() for symbol in EXPERIMENT.symbols}
     for text in instance.get_materialized_partitions(dg.AssetKey(asset)):
         time, _, symbol = text.partition("|")  # keys are written in the order of dimension names
-        if dimension in ("day", "month"):
-            done.setdefault(symbol, set()).add(time)
+        done.setdefault(symbol, set()).add(time)
     return done
 
 
@@ -97,7 +82,7 @@ def refresh_bars(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunReques
     A symbol whose data are historical is fetched once, as one box of all its months.
     """
     now = context.scheduled_execution_time.astimezone(UTC)
-    done = _materialised(context.instance, "labels", "month")
+    done = _materialised(context.instance, "labels")
     asked = 0
     for symbol, config in EXPERIMENT.symbols.items():
         months = months_due(config.first_month, config.last_month, f"{now:%Y-%m}", done[symbol])
@@ -115,12 +100,18 @@ def refresh_bars(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunReques
 
 
 def months_due(first: str, last: str | None, this: str, done: set[str]) -> list[str]:
-    """The first and the last month to refresh: those missing, and for live symbols the newest."""
+    """The first and the last month to refresh.
+
+    Those that are missing; and where data still come in, this month and the one before, and the
+    same of the newest month that is there, since it was still running when it was fetched.
+    """
     end = min(last, this) if last else this
     months = [str(m) for m in np.arange(np.datetime64(first, "M"), np.datetime64(end, "M") + 1)]
     missing = [month for month in months if month not in done]
-    if last is None:
-        missing += [month for month in (shift_month(this, -1), this) if month in months]
+    if last is None or last >= this:
+        newest = max((month for month in done if month in months), default=this)
+        due = (shift_month(newest, -1), newest, shift_month(this, -1), this)
+        missing += [month for month in due if month in months]
     return [min(missing), max(missing)] if missing else []
 
 
@@ -147,19 +138,17 @@ def nightly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.Run
     execution_timezone="UTC",
     default_status=_SCHEDULES_ON,
 )
-def daily_watch(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Yesterday, or the newest day of historical data, and days that were missed before it."""
-    now = context.scheduled_execution_time.astimezone(UTC)
-    done = _materialised(context.instance, "drift_report", "day")
+def daily_watch(
+    context: dg.ScheduleEvaluationContext, platform: Platform
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """The newest whole day of bars, and days that were missed before it; per symbol."""
+    done = _materialised(context.instance, "drift_report")
     asked = 0
-    for symbol, config in EXPERIMENT.symbols.items():
-        last = now.date() - timedelta(days=1)
-        if config.last_month:
-            end = datetime.strptime(shift_month(config.last_month, 1), "%Y-%m").date()
-            last = min(last, end - timedelta(days=1))
+    for symbol, newest in _newest_bars(platform).items():
+        last = (newest + MINUTE).astype("datetime64[D]") - 1
         for back in reversed(range(EXPERIMENT.automation.drift_catch_up_days)):
-            day = f"{last - timedelta(days=back):%Y-%m-%d}"
-            if day[:7] >= config.first_month and day not in done[symbol]:
+            day = str(last - back)
+            if day[:7] >= EXPERIMENT.symbols[symbol].first_month and day not in done[symbol]:
                 asked += 1
                 yield dg.RunRequest(
                     run_key=f"watch-{symbol}-{day}",
@@ -167,7 +156,7 @@ def daily_watch(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest
                     tags={"symbol": symbol},
                 )
     if not asked:
-        yield dg.SkipReason("Every day up to the newest has its drift report.")
+        yield dg.SkipReason("No symbol has both a champion and a whole day without a drift report.")
 
 
 @dg.schedule(
@@ -176,145 +165,36 @@ def daily_watch(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest
     execution_timezone="UTC",
     default_status=_SCHEDULES_ON,
 )
-def daily_predictions(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-    """The newest month of every symbol, after the nightly retraining."""
-    now = context.scheduled_execution_time.astimezone(UTC)
-    for symbol, config in EXPERIMENT.symbols.items():
-        month = min(config.last_month, f"{now:%Y-%m}") if config.last_month else f"{now:%Y-%m}"
+def daily_predictions(
+    context: dg.ScheduleEvaluationContext, platform: Platform
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """The newest month of bars of every symbol that has a champion, after the retraining."""
+    night = context.scheduled_execution_time.astimezone(UTC).strftime("%Y-%m-%d")
+    found = _newest_bars(platform)
+    for symbol, newest in found.items():
         yield dg.RunRequest(
-            run_key=f"predict-{symbol}-{now:%Y-%m-%d}",
-            partition_key=month_key(symbol, month),
+            run_key=f"predict-{symbol}-{night}",
+            partition_key=month_key(symbol, month_of(newest)),
             tags={"symbol": symbol},
         )
+    if not found:
+        yield dg.SkipReason("No symbol has both bars and a champion.")
 
 
-def _new_days(context: dg.SensorEvaluationContext) -> tuple[list[DriftedDay], str]:
-    """Every drift report since the cursor, oldest first, and the cursor after them.
+def _newest_bars(platform: Platform) -> dict[str, np.datetime64]:
+    """The newest bar of each symbol whose universe has a champion: the data set the pace."""
+    from crypto_nn.inference.registry import champion_of
 
-    `fetch_materializations` sees all events of a tick; an asset sensor would see only the newest.
-    """
-    after = int(json.loads(context.cursor)["after"]) if context.cursor else 0
-    found = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=dg.AssetKey("drift_report"), after_storage_id=after),
-        limit=EVENTS_PER_TICK,
-        ascending=True,
-    )
-    days = []
-    for record in found.records:
-        after = max(after, record.storage_id)
-        materialisation = record.asset_materialization
-        if materialisation is not None and "drift_score" in materialisation.metadata:
-            told: dict[str, Any] = {k: v.value for k, v in materialisation.metadata.items()}
-            days.append(
-                DriftedDay(
-                    symbol=str(told["symbol"]),
-                    day=str(told["day"]),
-                    model_version=str(told["model_version"]),
-                    drifted=bool(told["drifted"]),
-                    drift_score=float(told["drift_score"]),
-                )
-            )
-    return days, json.dumps({"after": after})
-
-
-@dg.sensor(job=RETRAIN, minimum_interval_seconds=30, default_status=_SENSORS_ON)
-def retrain_on_drift(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
-    """Start retraining where drift crossed its threshold: once per episode, within the budget."""
-    days, cursor = _new_days(context)
-    requests: dict[str, dg.RunRequest] = {}
-    reasons = []
-    for day in days:
-        universe = EXPERIMENT.universe_of(day.symbol)
-        decision = should_retrain(
-            day,
-            _decisions(platform, day.symbol),
-            _retrainings(context.instance, universe),
-            EXPERIMENT.retraining,
-            platform.now(),
-        )
-        reasons.append(f"{day.symbol}: {decision.reason}")
-        if decision.retrain and universe not in requests:
-            requests[universe] = dg.RunRequest(
-                run_key=decision.run_key,
-                partition_key=universe,
-                tags={
-                    "reason": "drift",
-                    "universe": universe,
-                    "drift_day": day.day,
-                    "drift_score": f"{day.drift_score:.3f}",
-                    "drift_episode": decision.run_key,
-                },
-            )
-    return dg.SensorResult(
-        run_requests=list(requests.values()),
-        cursor=cursor,
-        skip_reason=None if requests else dg.SkipReason(" ".join(reasons) or "No new report."),
-    )
-
-
-def _decisions(platform: Platform, symbol: str) -> list[DriftedDay]:
-    """The decisions on a symbol so far, the latest of a day last."""
-    columns = ("symbol", "day", "model_version", "drifted", "drift_score", "made_at")
-    rows = platform.lake.read("drift_decisions", columns, {"symbol": symbol}).to_pylist()
-    rows.sort(key=lambda row: row.pop("made_at"))
-    return [DriftedDay(**row) for row in rows]
-
-
-def _retrainings(instance: dg.DagsterInstance, universe: str) -> list[RetrainingRun]:
-    """What drift has started for a universe so far."""
-    records = instance.get_run_records(
-        dg.RunsFilter(job_name="retrain", tags={"reason": "drift", "universe": universe}), limit=500
-    )
-    return [
-        RetrainingRun(
-            run_key=record.dagster_run.tags["drift_episode"],
-            started_at=np.datetime64(record.create_timestamp.replace(tzinfo=None), "us"),
-            active=record.dagster_run.status in ACTIVE,
-        )
-        for record in records
-    ]
-
-
-@dg.sensor(minimum_interval_seconds=30, default_status=_SENSORS_ON)
-def alert_on_drift(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
-    """Tell a person whenever drift crosses its threshold, whether or not retraining follows."""
-    days, cursor = _new_days(context)
-    told = 0
-    for day in days:
-        episode = episode_of(day, _decisions(platform, day.symbol))
-        if episode is not None:
-            told += platform.alerts.tell(
-                Alert(
-                    kind="drift",
-                    key=episode.key,
-                    title=f"{day.symbol} has drifted on {day.day}",
-                    message=f"Drift score {day.drift_score:.2f} against what version "
-                    f"{day.model_version} learned from. See the asset drift_report of that day.",
-                    at=platform.now(),
-                )
-            ).new
-    waiting = platform.alerts.flush()
-    return dg.SensorResult(
-        cursor=cursor,
-        skip_reason=dg.SkipReason(
-            f"{len(days)} new reports, {told} new alerts, {waiting} older ones delivered."
-        ),
-    )
-
-
-@dg.run_failure_sensor(monitored_jobs=JOBS, minimum_interval_seconds=30, default_status=_SENSORS_ON)
-def alert_on_failure(context: dg.RunFailureSensorContext, platform: Platform) -> None:
-    """Tell a person that a run has failed, with the first line of why."""
-    run = context.dagster_run
-    platform.alerts.tell(
-        Alert(
-            kind="failure",
-            key=f"failure:{run.run_id}",
-            title=f"Run of {run.job_name} failed",
-            message=context.failure_event.message or "no message",
-            at=platform.now(),
-        )
-    )
+    lake = platform.lake
+    months: dict[str, str] = {}
+    for symbol, month in lake.partitions("bars", ("symbol", "month")) if lake.has("bars") else ():
+        months[symbol] = max(month, months.get(symbol, month))
+    return {
+        symbol: lake.read("bars", ("ts",), {"symbol": symbol, "month": month})["ts"].to_numpy()[-1]
+        for symbol, month in months.items()
+        if symbol in EXPERIMENT.symbols
+        and champion_of(platform.models, EXPERIMENT.universe_of(symbol)) is not None
+    }
 
 
 weekly_upkeep = dg.ScheduleDefinition(
@@ -326,4 +206,3 @@ weekly_upkeep = dg.ScheduleDefinition(
 )
 
 SCHEDULES = [refresh_bars, nightly_retraining, daily_watch, daily_predictions, weekly_upkeep]
-SENSORS = [retrain_on_drift, alert_on_drift, alert_on_failure]

@@ -10,14 +10,13 @@ import pyarrow as pa
 
 from crypto_nn import pictures
 from crypto_nn.bars import M1, Bars
-from crypto_nn.bars.calendar import month_bounds
+from crypto_nn.bars.calendar import TS, month_bounds
 from crypto_nn.bars.quality import Inspection, inspect, nothing_received
 from crypto_nn.defs.io_managers import (
     Partitions,
     RawMonth,
     RawMonths,
     RawReader,
-    TableReader,
     Tables,
 )
 from crypto_nn.defs.partitions import EXPERIMENT, by_symbol, symbol_months
@@ -34,11 +33,7 @@ MAX_GAP_SHARE = 0.05
     group_name="market",
     kinds={"parquet"},
     owners=["team:data"],
-    pool="sources",
     code_version=EXPERIMENT.digest("sources", "symbols"),
-    retry_policy=dg.RetryPolicy(
-        max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
-    ),
 )
 def raw_bars(context: dg.AssetExecutionContext, platform: Platform) -> dg.Output[RawMonths]:
     """Bars exactly as the source gave them, with the time of receipt and a revision.
@@ -57,7 +52,8 @@ def _fetch_months(
         for month in months:
             start, end = month_bounds(month)
             received_at = platform.now()
-            pieces = list(source.fetch(symbol, M1, start, min(end, received_at)))
+            closed = received_at.astype("datetime64[m]").astype(TS)  # a bar still open can change
+            pieces = list(source.fetch(symbol, M1, start, min(end, closed)))
             bars = Bars.concat(pieces) if pieces else Bars.empty(symbol)
             context.log.info("%s %s: %d raw rows from %s", symbol, month, len(bars), name)
             yield RawMonth(name, symbol, month, bars, received_at)
@@ -142,25 +138,16 @@ def bars(
     wanted = by_symbol(context.partition_keys, "month")
     story = _Story()
     yield dg.Output(Partitions(_inspect_months(platform, raw_bars, wanted, story), story.describe))
-    stored = TableReader(platform.lake, "bars")
-    dirty, kept = [], 0
-    for symbol, months in wanted.items():
-        for month in months:
-            table = stored.read(where={"symbol": symbol, "month": month})
-            kept += table.num_rows
-            problem = Bars.from_arrow(table, symbol).problem()
-            dirty += [f"{month}: {problem}"] if problem else []
+    dirty, counts = _recount(platform, raw_bars, wanted)
     yield dg.AssetCheckResult(
         check_name="bars_are_clean",
         passed=not dirty,
-        metadata={"rows": kept, "problems": dg.MetadataValue.json(dirty)},
+        metadata={"rows": counts["accepted"], "problems": dg.MetadataValue.json(dirty)},
     )
-    received = sum(row["received"] for row in story.rows)
-    quarantined = sum(row["quarantined"] for row in story.rows)
     yield dg.AssetCheckResult(
         check_name="nothing_was_lost",
-        passed=received == kept + quarantined,
-        metadata={"received": received, "accepted": kept, "quarantined": quarantined},
+        passed=counts["received"] == counts["accepted"] + counts["quarantined"],
+        metadata=dict(counts),
     )
     yield dg.AssetCheckResult(
         check_name="gaps_are_few",
@@ -168,6 +155,25 @@ def bars(
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"gap_share": story.gap_share, "allowed": MAX_GAP_SHARE},
     )
+
+
+def _recount(
+    platform: Platform, raw: RawReader, wanted: dict[str, list[str]]
+) -> tuple[list[str], Counter[str]]:
+    """Problems of the bars as they are stored, and how many rows lie in each store."""
+    dirty: list[str] = []
+    counts: Counter[str] = Counter(received=0, accepted=0, quarantined=0)
+    for symbol, months in wanted.items():
+        name = platform.experiment().symbol(symbol).source
+        for month in months:
+            where = {"symbol": symbol, "month": month}
+            table = platform.lake.read("bars", where=where)
+            counts["accepted"] += table.num_rows
+            counts["quarantined"] += platform.lake.count("quarantined_bars", where)
+            counts["received"] += raw.month(symbol, month, name).num_rows
+            problem = Bars.from_arrow(table, symbol).problem()
+            dirty += [f"{month}: {problem}"] if problem else []
+    return dirty, counts
 
 
 def _inspect_months(

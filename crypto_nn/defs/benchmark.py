@@ -32,7 +32,6 @@ MOST_PICTURES = 6
     group_name="evaluation",
     kinds={"duckdb", "pytorch"},
     owners=["team:ml"],
-    pool="training",
     code_version=EXPERIMENT.digest("benchmark", "model", "training"),
     deps=["checkpoint"],
     check_specs=[dg.AssetCheckSpec("model_beats_every_baseline", asset="benchmark_report")],

@@ -3,6 +3,7 @@
 import resource
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,12 @@ def run_demo(
         months = graph.months(symbol)
         with _told(f"{symbol}: raw_bars → bars → features, labels ({months[0]} … {months[-1]})"):
             graph.refresh([symbol])
+        for kept in graph.received([symbol]):
+            console.print(
+                f"  {kept['bars']:,} bars, {kept['quarantined']:,} quarantined "
+                f"({kept['reasons'] or 'none'}), {kept['gaps']} gaps, "
+                f"{kept['missing minutes']:,} minutes missing"
+            )
     for universe in universes:
         with _told(f"{universe}: splits → checkpoint → benchmark_report → champion"):
             graph.retrain(universe)
@@ -68,9 +75,21 @@ def _write_yaml(path: Path, source: str, files: Sequence[Path]) -> list[str]:
             "last_month": last,
         }
     given = config.model_dump(mode="json", exclude_defaults=True) | {"kind": config.kind}
-    experiment: Experiment = add_symbols(path, wanted, {source: given})
+    name = _source_name(path, source, config)
+    wanted = {symbol: months | {"source": name} for symbol, months in wanted.items()}
+    experiment: Experiment = add_symbols(path, wanted, {name: given})
     console.print(f"[bold]crypto_nn demo[/]: {', '.join(wanted)} from {source}; settings in {path}")
     return [symbol for symbol in experiment.symbols if symbol in wanted]
+
+
+def _source_name(path: Path, kind: str, config: SourceConfig) -> str:
+    """The name of this very source in the YAML, or one that is free: none is ever replaced."""
+    known = Experiment.load(path).sources if path.exists() else {}
+    for number in count(1):
+        name = kind if number == 1 else f"{kind}_{number}"
+        if name not in known or known[name] == config:
+            return name
+    raise AssertionError("numbers do not end")
 
 
 class _told:
@@ -98,6 +117,8 @@ def _print_drift(rows: Sequence[dict[str, Any]]) -> None:
             f"(threshold {row['threshold']:.2f}), p = {row['p_value']:.3f}, "
             f"furthest moved: {row['worst_feature'] or 'none'}"
         )
+        if not row["reference_days"]:
+            console.print(f"  [yellow]no verdict[/]: {row['reason']}")
 
 
 def _print_leaderboard(graph: "Graph", universe: str) -> None:

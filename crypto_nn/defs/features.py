@@ -45,14 +45,18 @@ def _history(
     """The bars of [start, end), and whether all months that they need are in the lake.
 
     Where a month has not been ingested yet, what follows it stays null instead of being computed
-    from half of its history; months before the symbol's first one are not missing.
+    from half of its history. Months before the symbol's first one are not missing, nor are those
+    that were ingested and had no bar.
     """
     found = Bars.from_arrow(bars.read(where={"symbol": symbol}, start=start, end=end), symbol)
     first = platform.experiment().symbol(symbol).first_month
     there = {month for name, month in platform.lake.partitions("bars", ("symbol", "month"))
              if name == symbol}  # fmt: skip
-    earlier = {month for month in months_between(start, end)[:-1] if month >= first}
-    return found, earlier <= there
+    earlier = {month for month in months_between(start, end)[:-1] if month >= first} - there
+    source = platform.experiment().symbol(symbol).source
+    empty = {month for month in earlier if platform.raw.has(symbol, month, source)
+             and not platform.raw.read(symbol, month, source).num_rows}  # fmt: skip
+    return found, earlier == empty
 
 
 def _keyed(table: pa.Table, symbol: str, month: str) -> pa.Table:

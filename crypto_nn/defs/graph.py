@@ -1,7 +1,9 @@
 """The graph, run box by box in this process: what the command line and the demo do."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,11 @@ DAGSTER_YAML = Path(__file__).parents[2] / "data" / "dagster_home" / "dagster.ya
 
 def instance_here() -> dg.DagsterInstance:
     """Dagster's memory: at DAGSTER_HOME, else beside the data; made where it is missing."""
-    folder = dagster_home()
+    return _instance_at(dagster_home())
+
+
+@cache  # Dagster remembers the last instance by a weak reference: it must not be dropped
+def _instance_at(folder: Path) -> dg.DagsterInstance:
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "dagster.yaml"
     if not settings.exists():
@@ -64,7 +70,7 @@ class Graph:
         end = min(available.end, self.platform.now())
         months = months_between(available.start, end)
         lowest = max(check_month(first or config.first_month), config.first_month)
-        highest = check_month(last or config.last_month or months[-1])
+        highest = check_month(last or config.last_month or (months or [lowest])[-1])
         found = [month for month in months if lowest <= month <= highest]
         if not found:
             raise ConfigError(
@@ -82,6 +88,28 @@ class Graph:
             keys = [month_key(symbol, months[0]), month_key(symbol, months[-1])]
             self.run("refresh_bars", keys if len(months) > 1 else keys[:1])
 
+    def received(self, symbols: Sequence[str] | None) -> list[dict[str, Any]]:
+        """What is kept of each symbol: rows, quarantine with its commonest reason, gaps."""
+        lake, rows = self.platform.lake, []
+        for symbol in self.symbols(symbols):
+            where = {"symbol": symbol}
+            reasons = Counter(
+                lake.read("quarantined_bars", ("reason",), where)["reason"].to_pylist()
+            )
+            gaps = lake.read("bar_gaps", ("minutes",), where)["minutes"].to_pylist()
+            top = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(3))
+            rows.append(
+                {
+                    "symbol": symbol,
+                    "bars": lake.count("bars", where),
+                    "quarantined": sum(reasons.values()),
+                    "reasons": top,
+                    "gaps": len(gaps),
+                    "missing minutes": sum(gaps),
+                }
+            )
+        return rows
+
     def retrain(self, universe: str | None, overrides: Mapping[str, Any] | None = None) -> None:
         """Splits, checkpoint, benchmark, champion and metrics of a universe."""
         for name in (universe,) if universe else self.experiment.active_universes:
@@ -91,19 +119,20 @@ class Graph:
     def predict(self, symbols: Sequence[str] | None, month: str | None = None) -> None:
         """The champion's predictions of a month; the last one where none is named."""
         for symbol in self.symbols(symbols):
-            self.run("predict", [month_key(symbol, month or self.months(symbol)[-1])])
+            self.run("predict", [month_key(symbol, self.months(symbol, month, month)[-1])])
 
     def watch(self, symbols: Sequence[str] | None, day: str | None = None) -> list[dict[str, Any]]:
         """The drift report of a day (the last one where none is named), as rows to print."""
         rows: list[dict[str, Any]] = []
         for symbol in self.symbols(symbols):
             which = check_day(day) if day else self.last_day(symbol)
+            self.months(symbol, which[:7], which[:7])
             self.run("watch", [day_key(symbol, which)])
             found = self.platform.lake.read(
                 "drift_decisions", where={"symbol": symbol, "day": which}
             ).to_pylist()
             keep = ("symbol", "day", "drift_score", "threshold", "drifted", "p_value",
-                    "worst_feature", "effect", "reference_days")  # fmt: skip
+                    "worst_feature", "effect", "reference_days", "reason")  # fmt: skip
             rows += [{name: row[name] for name in keep} for row in found]
         return rows
 
@@ -146,11 +175,14 @@ class Graph:
         before = fold.start - (model.window + max(model.horizons)) * MINUTE
         own_file = Path(test_data).exists()
         start, end = (free, FAR) if own_file else self._days(test_data, model.symbols, free)
+        test_fold(model, start, end)  # refuses days that it has seen, before anything is read
         last = fold.end if own_file else end
         parts = load_parts(self.platform.lake, model.symbols, names, before, last)
         if own_file:
             config = FilesConfig(paths=(str(Path(test_data).resolve()),))
-            parts = appended(parts, parts_of_files(config, feature_set, experiment.labels))
+            history = {symbol: part.bars for symbol, part in parts.items()}
+            theirs = parts_of_files(config, history, feature_set, experiment.labels)
+            parts = appended(parts, theirs)
         end = min(end, max(part.bars.ts[-1] for part in parts.values()) + MINUTE)
         return evaluate(
             model, Panel.from_parts(parts), test_fold(model, start, end), experiment.benchmark
@@ -168,6 +200,8 @@ class Graph:
                 f"--test-data {text!r} is neither a file, nor days such as 2025-06-01..2025-06-30, "
                 "nor `lock-box`."
             )
+        if last < first:
+            raise ConfigError(f"--test-data {text!r} ends before it begins; swap the two days.")
         return day_bounds(first)[0], day_bounds(last)[1]
 
     def _open_lock_box(
@@ -207,7 +241,7 @@ class Graph:
     ) -> dg.ExecuteInProcessResult:
         """Run a job over the box from the first key to the last; raises what a step raises."""
         definition = self.definitions.resolve_job_def(job)
-        config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+        config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         if overrides:
             takers = [name for name in ("checkpoint", "benchmark_report") if job == "retrain"]
             config["ops"] = {name: {"config": {"set": dict(overrides)}} for name in takers}

@@ -13,7 +13,7 @@ from crypto_nn.defs.partitions import EXPERIMENT, by_symbol, months_around, symb
 from crypto_nn.defs.resources import Overrides, Platform
 from crypto_nn.errors import FeatureError, ModelError
 from crypto_nn.features.labels import MINUTE
-from crypto_nn.features.splits import CALIBRATION, Splits, rows_of
+from crypto_nn.features.splits import CALIBRATION, VALIDATION, Splits, rows_of
 
 if TYPE_CHECKING:
     from crypto_nn.benchmark.gate import Verdict
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     group_name="training",
     kinds={"duckdb"},
     owners=["team:ml"],
-    deps=["benchmark_report"],
+    deps=["checkpoint", "benchmark_report"],
     code_version=EXPERIMENT.digest("gate"),
+    check_specs=[dg.AssetCheckSpec("champion_beats_its_baselines", asset="champion")],
 )
 def champion(
     context: dg.AssetExecutionContext,
     platform: Platform,
     config: Overrides,
-    checkpoint: TableReader,
     splits: TableReader,
-) -> dg.Output[Partitions]:
+) -> Iterator[dg.Output[Partitions] | dg.AssetCheckResult]:
     """Which version answers for the universe; a new one only through the gate.
 
     Candidate and champion are compared on the calibration rows of tonight's layout, day by day;
@@ -46,25 +46,12 @@ def champion(
     from crypto_nn.inference import registry
 
     universe = context.partition_key
-    experiment = platform.experiment(config)
-    rows = TableReader(platform.lake, "checkpoints").read(where={"universe": universe}).to_pylist()
-    candidate = max(rows, key=lambda row: row["trained_at"])["version"]
-    before = registry.champion_of(platform.models, universe)
-    now = platform.now()
-    if before is None:
-        reason = "the first version of this universe"
-        registry.promote(platform.lake, platform.models, universe, candidate, reason, now)
-    elif before.version == candidate:
-        reason = "the same version as before"
-    else:
-        layout = Splits.from_arrow(splits.read(where={"universe": universe}))
-        verdict = _judge(platform, experiment, universe, candidate, before.version, layout)
-        reason = verdict.reason
-        act = registry.promote if verdict.promote else registry.keep
-        act(platform.lake, platform.models, universe, candidate, reason, now)
+    candidate = _candidate(platform, universe)
+    layout = Splits.from_arrow(splits.read(where={"universe": universe}))
+    reason = _gate(platform, platform.experiment(config), universe, candidate, layout)
     answering = registry.champion_of(platform.models, universe)
     assert answering is not None
-    return dg.Output(
+    yield dg.Output(
         Partitions([]),
         metadata={
             "version": answering.version,
@@ -73,6 +60,56 @@ def champion(
             "verdict": reason,
         },
     )
+    verdicts = _benchmark_verdicts(platform, universe)
+    yield dg.AssetCheckResult(
+        check_name="champion_beats_its_baselines",
+        passed=any(better for _, better in verdicts),
+        severity=dg.AssetCheckSeverity.WARN,
+        description="Its kind of model in the benchmark. A warning is an honest result, no fault.",
+        metadata={"verdicts": dg.MetadataValue.json([text for text, _ in verdicts])},
+    )
+
+
+def _candidate(platform: Platform, universe: str) -> str:
+    """The version that was asked for last."""
+    rows = TableReader(platform.lake, "checkpoints").read(where={"universe": universe}).to_pylist()
+    if not rows:
+        raise ModelError(f"{universe} has no trained version. Materialise `checkpoint` first.")
+    version: str = max(rows, key=lambda row: row["launched_at"] or row["trained_at"])["version"]
+    return version
+
+
+def _gate(
+    platform: Platform, experiment: "Experiment", universe: str, candidate: str, layout: Splits
+) -> str:
+    """Let the candidate through, or not; write it down, and return why."""
+    from crypto_nn.inference import registry
+
+    before, now = registry.champion_of(platform.models, universe), platform.now()
+    stores = (platform.lake, platform.models)
+    if before is None:
+        reason = "the first version of this universe"
+        registry.promote(*stores, universe, candidate, reason, now)
+    elif before.version == candidate:
+        reason = "the same version as before"
+    else:
+        verdict = _judge(platform, experiment, universe, candidate, before.version, layout)
+        reason = verdict.reason
+        act = registry.promote if verdict.promote else registry.keep
+        act(*stores, universe, candidate, reason, now)
+    return reason
+
+
+def _benchmark_verdicts(platform: Platform, universe: str) -> list[tuple[str, bool]]:
+    """What the benchmark says of each model and horizon, and whether it beats every baseline."""
+    from crypto_nn.benchmark.leaderboard import standings
+
+    report = TableReader(platform.lake, "benchmark_report").read(where={"universe": universe})
+    return [
+        (f"{each.model}, {each.horizon}m: {each.verdict.text}", bool(each.verdict.better))
+        for each in standings(report)
+        if not each.is_baseline
+    ]
 
 
 def _judge(
@@ -102,17 +139,27 @@ def _judge(
         role.start - window * MINUTE,
         role.end,
     )
-    inside = rows_of(layout.nightly, CALIBRATION, panel.ts_N, panel.t1_NH)
-    ends = np.array([end for end in panel.window_ends(window) if inside[end]], dtype=np.int64)
+    fresh = max(version.fold.role(VALIDATION).end for version in versions)
+    fair_N = rows_of(layout.nightly, CALIBRATION, panel.ts_N, panel.t1_NH) & (panel.ts_N >= fresh)
+    ends = panel.window_ends(window)
+    ends = ends[fair_N[ends]]
+    if not len(ends):
+        return Verdict(False, "kept: it has learned from the days on which both are compared")
     ours, theirs = (version.predict(panel, ends) for version in versions)
     days = panel.ts_N[ends].astype("datetime64[D]")
-    return judge(ours, theirs, panel.classes_NH[ends], days, experiment.gate)
+    k = versions[0].k
+    classes_NH = panel.classes_NH if k is None else panel.classes_at(k)
+    return judge(ours, theirs, classes_NH[ends], days, experiment.gate)
 
 
 @dg.asset(
     partitions_def=symbol_months,
     ins={"features": dg.AssetIn(partition_mapping=months_around(1, 0))},
-    deps=[dg.AssetDep("champion", partition_mapping=dg.AllPartitionMapping())],
+    deps=[
+        dg.AssetDep("champion", partition_mapping=dg.AllPartitionMapping()),
+        dg.AssetDep("labels", partition_mapping=months_around(1, 0)),
+        dg.AssetDep("bars", partition_mapping=months_around(1, 0)),
+    ],
     backfill_policy=dg.BackfillPolicy.single_run(),
     io_manager_key="lake",
     group_name="serving",

@@ -65,7 +65,11 @@ class RawReader:
     store: RawStore
 
     def month(self, symbol: str, month: str, source: str) -> pa.Table:
-        """The raw rows of a month; an empty table where there are none."""
+        """The raw rows of a month.
+
+        Raises:
+            LakeError: the month was never ingested.
+        """
         return self.store.read(symbol, month, source)
 
 
@@ -120,16 +124,19 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Partitions) -> None:
         """Replace each partition; readers see it before or after, never between."""
-        lake, rows, snapshot = self.platform.lake, 0, 0
-        name = context.asset_key.path[-1]
+        lake, rows, snapshot, main = self.platform.lake, 0, 0, ""
         for part in obj.parts:
             snapshot = lake.replace(part.tables, part.partition)
-            rows += part.tables[name].num_rows if name in part.tables else 0
+            main = next(iter(part.tables))
+            rows += part.tables[main].num_rows
+        if not main:
+            context.add_output_metadata(dict(obj.describe()))
+            return
         metadata: dict[str, Any] = {
-            "dagster/table_name": f"lake.main.{name}",
+            "dagster/table_name": f"lake.main.{main}",
             "rows": rows,
             "snapshot": snapshot,
-            "query": dg.MetadataValue.md(f'`crypto-nn sql "from {name} limit 10"`'),
+            "query": dg.MetadataValue.md(f'`crypto-nn sql "from {main} limit 10"`'),
         }
         if context.has_asset_partitions and len(context.asset_partition_keys) == 1:
             metadata["dagster/partition_row_count"] = rows

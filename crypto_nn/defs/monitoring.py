@@ -127,6 +127,8 @@ def _describe(report: "DriftReport") -> dict[str, Any]:
         "reference_days": report.reference_days,
         "verdict": report.reason,
         "nominal_false_alarm_rate": report.alpha,
+        "measured_false_alarm_rate": dg.MetadataValue.float(report.false_alarm_rate),
+        "forward_alarm_rate": dg.MetadataValue.float(report.forward_alarm_rate),
         "power": dg.MetadataValue.json(dict(report.power)),
         "scores": dg.MetadataValue.md(pictures.markdown(picture, title)),
     }
@@ -178,8 +180,8 @@ def model_metrics(context: dg.AssetExecutionContext, platform: Platform) -> dg.O
         for symbol in members
         for row in _score(model, panel, symbol, start, _last_drift(platform, symbol))
     ]
-    table = pa.Table.from_pylist(rows)
     keys = {"universe": universe, "model_version": version}
+    table = pa.Table.from_pylist([*_earlier_days(platform, keys), *rows])
     shown = ("symbol", "horizon", "accuracy", "majority", "log_loss_skill", "rows")
     records = [dg.TableRecord({name: row[name] for name in shown}) for row in rows]
     return dg.Output(
@@ -190,6 +192,15 @@ def model_metrics(context: dg.AssetExecutionContext, platform: Platform) -> dg.O
             "scores": dg.MetadataValue.table(records),
         },
     )
+
+
+def _earlier_days(platform: Platform, keys: dict[str, str]) -> list[dict[str, Any]]:
+    """What was measured of a version on other days: the table holds one measurement a day."""
+    if not platform.lake.has("model_metrics"):
+        return []
+    today = str(platform.now().astype("datetime64[D]"))
+    kept: list[dict[str, Any]] = platform.lake.read("model_metrics", where=keys).to_pylist()
+    return [row for row in kept if f"{row['timestamp']:%Y-%m-%d}" != today]
 
 
 def _score(
@@ -204,7 +215,8 @@ def _score(
     ends = panel.window_ends(model.window)
     own = panel.slice_of(symbol)
     ends = ends[(ends >= own.start) & (ends < own.stop) & (panel.ts_N[ends] >= start)]
-    p_RHC, classes_RH = model.predict(panel, ends), panel.classes_NH[ends].astype(np.int64)
+    classes_NH = panel.classes_NH if model.k is None else panel.classes_at(model.k)
+    p_RHC, classes_RH = model.predict(panel, ends), classes_NH[ends].astype(np.int64)
     rows = []
     for h, horizon in enumerate(panel.horizons):
         known = classes_RH[:, h] >= 0

@@ -31,7 +31,7 @@ months = dg.MonthlyPartitionsDefinition(
     end_date=END,
     timezone="UTC",
     fmt="%Y-%m",
-    end_offset=0 if END else 1,  # the current month is worth having before it is over
+    end_offset=1,  # the current month is worth having before it is over
 )
 days = dg.DailyPartitionsDefinition(
     start_date=f"{_first_month()}-01", end_date=END and f"{END}-01", timezone="UTC"

@@ -1,6 +1,7 @@
 """A trained version: its files in the model store, its facts in tables."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +12,10 @@ from crypto_nn import pictures
 from crypto_nn.defs.io_managers import Partitions, TableReader, Tables
 from crypto_nn.defs.partitions import EXPERIMENT, universes
 from crypto_nn.defs.resources import Overrides, Platform
+from crypto_nn.errors import ConfigError
 from crypto_nn.experiments import Experiment
-from crypto_nn.features.splits import Splits
+from crypto_nn.features.labels import MINUTE
+from crypto_nn.features.splits import Fold, Splits
 from crypto_nn.training.record import Lineage, Recipe, TrainedVersion
 
 
@@ -33,7 +36,6 @@ def recipe_of(experiment: Experiment, platform: Platform) -> Recipe:
     group_name="training",
     kinds={"pytorch"},
     owners=["team:ml"],
-    pool="training",
     code_version=EXPERIMENT.digest("model", "training", "labels"),
     check_specs=[
         dg.AssetCheckSpec(
@@ -61,10 +63,10 @@ def checkpoint(
     names = platform.feature_set(experiment).names
     recipe = recipe_of(experiment, platform)
     fold = Splits.from_arrow(splits.read(where={"universe": universe})).nightly
-    snapshot = platform.lake.snapshot()
-    panel = load_panel(
-        platform.lake, experiment.members(universe), names, fold.start, fold.end, snapshot
-    )
+    _check_embargo(experiment, fold)
+    snapshot, members = platform.lake.snapshot(), experiment.members(universe)
+    start = fold.start - experiment.training.window * MINUTE
+    panel = load_panel(platform.lake, members, names, start, fold.end, snapshot)
     version = version_id(prepare(panel, fold, recipe), recipe)
     if version in platform.models.versions(recipe.model):
         context.log.info("%s exists already: same data, settings and code.", version)
@@ -73,6 +75,7 @@ def checkpoint(
         lineage = Lineage(snapshot, _parent(platform, universe), universe, experiment.digest())
         trained = train_version(panel, fold, recipe, platform.work, lineage, _tell(context))
         platform.models.save(trained.model, trained.version, trained.files)
+        shutil.rmtree(platform.work / version, ignore_errors=True)
     parts = [_tables(platform, universe, trained)]
     yield dg.Output(Partitions(parts, lambda: _describe(trained)))
     again = ModelInference.load(platform.models, version).validation_loss(panel)
@@ -81,6 +84,17 @@ def checkpoint(
         passed=abs(again - trained.validation_loss) < 1e-6,
         metadata={"reloaded": again, "trained": trained.validation_loss},
     )
+
+
+def _check_embargo(experiment: Experiment, fold: Fold) -> None:
+    """A longer window than the splits were cut for would look into the part before."""
+    due = experiment.training.window + max(experiment.labels.horizons)
+    if fold.embargo < due:
+        raise ConfigError(
+            f"training.window {experiment.training.window} needs an embargo of {due} minutes, and "
+            f"`splits` was cut with {fold.embargo}. Set the window in the YAML and materialise "
+            "`splits` again."
+        )
 
 
 def _parent(platform: Platform, universe: str) -> str | None:
@@ -106,12 +120,15 @@ def _tell(context: dg.AssetExecutionContext) -> Any:
 
 def _tables(platform: Platform, universe: str, trained: TrainedVersion) -> Tables:
     keys = {"universe": universe, "version": trained.version}
+    kept = platform.lake.has("checkpoints") and platform.lake.read("checkpoints", where=keys)
+    trained_at = kept["trained_at"][0].as_py() if kept else None
     facts = {
         **keys,
         "model": trained.model,
         "parent": trained.lineage.parent,
         "snapshot": trained.lineage.snapshot,
-        "trained_at": platform.now().item(),
+        "trained_at": trained_at or platform.now().item(),
+        "launched_at": platform.now().item(),
         "train_start": trained.train_start.item(),
         "train_end": trained.train_end.item(),
         "validation_loss": trained.validation_loss,

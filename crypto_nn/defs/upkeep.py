@@ -1,9 +1,24 @@
 """Keeping the stores small: merge files, forget old snapshots, remove what nothing needs."""
 
+import time
+from pathlib import Path
+
 import dagster as dg
 
 from crypto_nn.defs.resources import Platform
 from crypto_nn.store.atomic import sweep
+
+KEPT_SNAPSHOTS = 300  # some days of hourly refreshes, so that a training's own is among them
+WORK_SECONDS = 14 * 86_400
+
+
+def _forget(work: Path) -> list[Path]:
+    """Remove unfinished work that nobody has touched for two weeks."""
+    old = time.time() - WORK_SECONDS
+    files = [path for path in work.rglob("*") if path.is_file() and path.stat().st_mtime < old]
+    for path in files:
+        path.unlink(missing_ok=True)
+    return files
 
 
 @dg.op(description="Merge small files, expire snapshots that no checkpoint needs, sweep leftovers.")
@@ -14,8 +29,8 @@ def tidy_up(context: dg.OpExecutionContext, platform: Platform) -> None:
     if lake.has("checkpoints"):
         found = lake.read("checkpoints", ("snapshot",))["snapshot"].drop_null()
         pinned = sorted(set(found.to_pylist()))
-    done = lake.maintain(pinned)
-    swept = [*sweep(platform.raw.root), *platform.models.sweep()]
+    done = lake.maintain(pinned, keep=KEPT_SNAPSHOTS)
+    swept = [*sweep(platform.raw.root), *platform.models.sweep(), *_forget(platform.work)]
     context.log.info("%s; %d stale temporary files removed; pinned %s", done, len(swept), pinned)
 
 

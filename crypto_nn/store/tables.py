@@ -157,7 +157,7 @@ role VARCHAR train, validation, calibration or test
 starts_at TIMESTAMP first instant of the part, UTC
 ends_at TIMESTAMP first instant after the part, UTC
 purge_minutes BIGINT minutes between parts in which no label may reach over
-embargo_minutes BIGINT minutes kept free after a test part"""),
+embargo_minutes BIGINT minutes kept free between each part and the next"""),
     ("universe",),
     ("universe", "layout", "fold", "starts_at", "role"),
     "The parts of time that a model learns from and is judged on.",
@@ -166,9 +166,10 @@ CHECKPOINTS = TableSpec(
     "checkpoints",
     _columns(f"""{_UNIVERSE}version VARCHAR version in the model store
 model VARCHAR name of the architecture
-parent VARCHAR version from which training went on; null where it began anew
+parent VARCHAR version that answered when it was trained; null before the first
 snapshot BIGINT lake snapshot whose rows were learned from
 trained_at TIMESTAMP when training ended, UTC
+launched_at TIMESTAMP when it was last asked for, UTC; the same inputs give the same version
 train_start TIMESTAMP first instant of the training rows, UTC
 train_end TIMESTAMP first instant after the training rows, UTC
 validation_loss DOUBLE cross-entropy on the validation rows, nats
@@ -184,7 +185,7 @@ config_hash VARCHAR SHA-256 of the settings"""),
 TRAINING_HISTORY = TableSpec(
     "training_history",
     _columns(f"""{_UNIVERSE}version VARCHAR version in the model store
-epoch INTEGER number of the pass, from 0
+epoch INTEGER number of the pass, from 1
 train_loss DOUBLE mean training loss, nats
 validation_loss DOUBLE mean validation loss, nats
 learning_rate DOUBLE at the end of the epoch
@@ -245,6 +246,8 @@ effect DOUBLE size of the shift in units of the reference's spread
 p_value DOUBLE chance of such a day without drift
 score DOUBLE statistic divided by its calibrated quantile
 drifted BOOLEAN whether the score is above the threshold
+psi DOUBLE population stability index; it decides nothing
+verdict VARCHAR compared, new values, or why the column was left out
 made_at TIMESTAMP when the report was made, UTC"""),
     ("symbol", "day"),
     ("symbol", "day", "model_version", "kind", "name"),

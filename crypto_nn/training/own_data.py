@@ -13,9 +13,15 @@ from crypto_nn.sources import FilesConfig, open_source
 
 
 def parts_of_files(
-    config: FilesConfig, feature_set: FeatureSet, labels: LabelConfig
+    config: FilesConfig,
+    before: Mapping[str, Bars],
+    feature_set: FeatureSet,
+    labels: LabelConfig,
 ) -> dict[str, Part]:
     """Features and labels of the clean bars in these files, by symbol.
+
+    Args:
+        before: what the lake has of each symbol: history that the first bars of the files need.
 
     Raises:
         BarsError: bars are not clean; ingest them instead, which puts such rows aside.
@@ -26,6 +32,9 @@ def parts_of_files(
     for symbol in source.symbols():
         there = source.available(symbol)
         bars = Bars.concat(list(source.fetch(symbol, M1, there.start, there.end))).check_clean()
+        if symbol in before:
+            history = before[symbol]
+            bars = Bars.concat([history, bars.take(bars.ts > history.ts[-1])])
         x_NF = feature_set.compute(bars, complete=True)
         found = compute_labels(bars, labels, complete=True)
         parts[symbol] = Part.from_arrays(x_NF, feature_set.names, found, bars)

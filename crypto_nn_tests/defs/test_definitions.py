@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from crypto_nn.definitions import defs
-from crypto_nn.defs import automation
+from crypto_nn.defs import automation, sensors
 from crypto_nn.defs.io_managers import RefusingIOManager
+from crypto_nn.defs.resources import Platform
 from crypto_nn.errors import LakeError
 
 ASSETS = {
@@ -37,7 +39,7 @@ def test_the_graph_is_the_one_that_is_documented(graph: dg.Definitions) -> None:
     assert {schedule.name for schedule in automation.SCHEDULES} == {
         "refresh_bars", "nightly_retraining", "daily_watch", "daily_predictions", "weekly_upkeep",
     }  # fmt: skip
-    assert {sensor.name for sensor in automation.SENSORS} == {
+    assert {sensor.name for sensor in sensors.SENSORS} == {
         "retrain_on_drift", "alert_on_drift", "alert_on_failure",
     }  # fmt: skip
 
@@ -61,7 +63,7 @@ def test_schedules_are_in_utc_and_run_from_the_start() -> None:
 
 def test_sensors_run_from_the_start() -> None:
     """A sensor that must be switched on first looks broken."""
-    for sensor in automation.SENSORS:
+    for sensor in sensors.SENSORS:
         assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
 
 
@@ -86,8 +88,10 @@ def _asked(
 def test_nightly_retraining_runs_each_universe_once_a_night() -> None:
     """One run per active universe, with a run key per night."""
     at = datetime(2024, 3, 5, 2, 30, tzinfo=UTC)
-    with dg.instance_for_test() as instance:
-        context = dg.build_schedule_context(instance, scheduled_execution_time=at)
+    with (
+        dg.instance_for_test() as instance,
+        dg.build_schedule_context(instance, scheduled_execution_time=at) as context,
+    ):
         requests = _asked(automation.nightly_retraining, context)
     assert [request.run_key for request in requests] == ["nightly-2024-03-05-SYN-USDT"]
     assert requests[0].partition_key == "SYN-USDT"
@@ -96,8 +100,10 @@ def test_nightly_retraining_runs_each_universe_once_a_night() -> None:
 def test_refresh_asks_for_missing_months_as_one_box() -> None:
     """Historical months that are not there yet are fetched in one run per symbol."""
     at = datetime(2024, 3, 5, 2, 5, tzinfo=UTC)
-    with dg.instance_for_test() as instance:
-        context = dg.build_schedule_context(instance, scheduled_execution_time=at)
+    with (
+        dg.instance_for_test() as instance,
+        dg.build_schedule_context(instance, scheduled_execution_time=at) as context,
+    ):
         (request,) = _asked(automation.refresh_bars, context)
     assert request.tags["dagster/asset_partition_range_start"] == "2024-01|SYN-USDT"
     assert request.tags["dagster/asset_partition_range_end"] == "2024-02|SYN-USDT"
@@ -110,6 +116,7 @@ def test_refresh_asks_for_missing_months_as_one_box() -> None:
         ("2024-02", {"2024-01", "2024-02"}, []),
         (None, {"2024-01", "2024-02", "2024-03"}, ["2024-02", "2024-03"]),
         (None, {"2024-02", "2024-03"}, ["2024-01", "2024-03"]),
+        ("2024-03", {"2024-01", "2024-02", "2024-03"}, ["2024-02", "2024-03"]),
     ],
 )
 def test_live_symbols_refresh_this_month_and_the_one_before(
@@ -117,3 +124,23 @@ def test_live_symbols_refresh_this_month_and_the_one_before(
 ) -> None:
     """Labels of a month's last hour complete in the next month; history is fetched once."""
     assert automation.months_due("2024-01", last, "2024-03", done) == due
+
+
+def test_what_a_sleeping_machine_missed_is_fetched() -> None:
+    """The month that was still running when it was last fetched is fetched again."""
+    done = {"2024-04", "2024-05", "2024-06"}
+    assert automation.months_due("2024-04", None, "2024-08", done) == ["2024-05", "2024-08"]
+
+
+def test_schedules_wait_for_data_and_a_champion(tmp_path: Path) -> None:
+    """In an empty home nothing is launched that could only fail."""
+    at = datetime(2024, 3, 5, 2, 5, tzinfo=UTC)
+    platform = Platform(home=str(tmp_path))
+    for schedule in (automation.daily_watch, automation.daily_predictions):
+        with dg.instance_for_test() as instance:
+            made = dg.build_schedule_context(
+                instance, scheduled_execution_time=at, resources={"platform": platform}
+            )
+            with made as context:
+                (skipped,) = _asked(schedule, context)
+        assert isinstance(skipped, dg.SkipReason)

@@ -17,6 +17,7 @@ from crypto_nn.errors import ConfigError, CryptoNNError, SymbolError
 from crypto_nn.features import default_feature_set
 from crypto_nn.notebook import load_bars, load_features
 from crypto_nn.store.sql import query
+from crypto_nn_tests.defs.graph import fresh_graph
 
 SYMBOL = "SYN-USDT"
 TABLES = {
@@ -29,7 +30,7 @@ TABLES = {
 @pytest.fixture(scope="module")
 def graph() -> Graph:
     """The graph after one run of every box, kept in the tests' home."""
-    made = Graph.here(defs())
+    made = fresh_graph()
     made.everything(None)
     return made
 
@@ -70,7 +71,7 @@ def test_all_checks_were_judged_and_blocking_ones_hold(graph: Graph) -> None:
         "bars_are_clean", "nothing_was_lost", "features_are_finite", "features_are_causal",
         "classes_are_balanced", "splits_do_not_overlap", "model_beats_every_baseline",
         "checkpoint_reproduces_its_validation_loss", "predictions_are_probabilities",
-        "drift_is_below_its_threshold",
+        "drift_is_below_its_threshold", "champion_beats_its_baselines",
     } <= set(seen)  # fmt: skip
     failed = [name for name, (passed, severity) in seen.items()
               if not passed and severity == dg.AssetCheckSeverity.ERROR]  # fmt: skip

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from crypto_nn.definitions import defs
-from crypto_nn.defs import automation
+from crypto_nn.defs import sensors
 from crypto_nn.defs.resources import Platform
 from crypto_nn.store.tables import TABLES
 
@@ -57,19 +57,27 @@ def tick(
     cursor: str | None = None,
 ) -> dg.SensorResult:
     """One evaluation, as the daemon makes it."""
-    context = dg.build_sensor_context(
+    made = dg.build_sensor_context(
         instance, cursor, definitions=defs(), resources={"platform": platform}
     )
-    result = sensor(context)
+    with made as context:
+        result = sensor(context)
     assert isinstance(result, dg.SensorResult)
     return result
 
 
-def launched(instance: dg.DagsterInstance, request: dg.RunRequest) -> None:
+def launched(
+    instance: dg.DagsterInstance,
+    request: dg.RunRequest,
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.SUCCESS,
+) -> None:
     """What the daemon does with a request: a run with its tags."""
     job = defs().resolve_job_def("retrain")
-    tags = {**request.tags, "dagster/run_key": request.run_key or ""}
-    instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.SUCCESS)
+    key = {
+        "dagster/run_key": request.run_key or "",
+        "dagster/partition": request.partition_key or "",
+    }
+    instance.create_run_for_job(job, tags={**request.tags, **key}, status=status)
 
 
 def test_a_drifted_day_starts_exactly_one_retraining(
@@ -77,23 +85,36 @@ def test_a_drifted_day_starts_exactly_one_retraining(
 ) -> None:
     """The first report starts a run; the same day again, and the next day of the episode, none."""
     report(instance, platform, "2024-02-27", 1.7)
-    first = tick(automation.retrain_on_drift, instance, platform)
+    first = tick(sensors.retrain_on_drift, instance, platform)
     (request,) = first.run_requests or []
     assert request.partition_key == "SYN-USDT"
     assert request.tags["reason"] == "drift"
     launched(instance, request)
     for day in ("2024-02-27", "2024-02-28"):
         report(instance, platform, day, 1.8)
-        again = tick(automation.retrain_on_drift, instance, platform, first.cursor)
+        again = tick(sensors.retrain_on_drift, instance, platform, first.cursor)
         assert not again.run_requests
         assert again.skip_reason is not None
         assert "has had its retraining" in str(again.skip_reason.skip_message)
 
 
+def test_a_retraining_that_failed_is_tried_again(
+    instance: dg.DagsterInstance, platform: Platform
+) -> None:
+    """A run that died has retrained nothing: the next report of the episode starts another."""
+    report(instance, platform, "2024-02-27", 1.7)
+    first = tick(sensors.retrain_on_drift, instance, platform)
+    (request,) = first.run_requests or []
+    launched(instance, request, dg.DagsterRunStatus.FAILURE)
+    report(instance, platform, "2024-02-28", 1.8)
+    (again,) = tick(sensors.retrain_on_drift, instance, platform, first.cursor).run_requests or []
+    assert again.run_key != request.run_key
+
+
 def test_a_calm_day_starts_nothing(instance: dg.DagsterInstance, platform: Platform) -> None:
     """Most days: no run, and a reason that says so."""
     report(instance, platform, "2024-02-27", 0.6)
-    result = tick(automation.retrain_on_drift, instance, platform)
+    result = tick(sensors.retrain_on_drift, instance, platform)
     assert not result.run_requests
     assert "is calm" in str(result.skip_reason)
 
@@ -104,19 +125,19 @@ def test_no_report_between_two_ticks_is_missed(
     """Two reports before one tick are both seen, and the cursor moves past both."""
     report(instance, platform, "2024-02-27", 1.7)
     report(instance, platform, "2024-02-28", 0.3, version="v2")
-    result = tick(automation.retrain_on_drift, instance, platform)
+    result = tick(sensors.retrain_on_drift, instance, platform)
     told = str(result.skip_reason) + str([request.tags for request in result.run_requests or []])
     assert "2024-02-27" in told
-    after = tick(automation.retrain_on_drift, instance, platform, result.cursor)
+    after = tick(sensors.retrain_on_drift, instance, platform, result.cursor)
     assert "No new report" in str(after.skip_reason)
 
 
 def test_drift_is_told_once_per_episode(instance: dg.DagsterInstance, platform: Platform) -> None:
     """One row in `alerts` for two drifted days in a row, whether or not retraining follows."""
     report(instance, platform, "2024-02-27", 1.7)
-    first = tick(automation.alert_on_drift, instance, platform)
+    first = tick(sensors.alert_on_drift, instance, platform)
     report(instance, platform, "2024-02-28", 1.9)
-    tick(automation.alert_on_drift, instance, platform, first.cursor)
+    tick(sensors.alert_on_drift, instance, platform, first.cursor)
     alerts = platform.lake.read("alerts").to_pylist()
     assert len(alerts) == 1
     assert "SYN-USDT has drifted on 2024-02-27" in alerts[0]["message"]
@@ -142,7 +163,7 @@ def test_a_failed_run_is_told(instance: dg.DagsterInstance, platform: Platform) 
         dagster_run=result.dagster_run,
         resources={"platform": platform},
     ).for_run_failure()
-    automation.alert_on_failure(context)
+    sensors.alert_on_failure(context)
     (alert,) = platform.lake.read("alerts").to_pylist()
     assert alert["kind"] == "failure"
     assert "refresh_bars" in alert["message"]
