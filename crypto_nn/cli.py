@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crypto_nn.environment import catalogue, home, use_yaml, yaml_in_force, yaml_path
+from crypto_nn.environment import YAML, catalogue, home, use_yaml, yaml_in_force, yaml_path
 from crypto_nn.errors import ConfigError, CryptoNNError
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ def _version(
 
 
 def _lake() -> "Lake":
-    from crypto_nn.store.lake import Lake
+    from crypto_nn.store.lake import open_lake
 
-    return Lake(home() / "lake", catalogue())
+    return open_lake(home() / "lake", catalogue())
 
 
 def _graph() -> "Graph":
@@ -150,7 +150,14 @@ def train(
     if config is not None:
         use_yaml(config)
     wanted = {"model.name": model, "model.preset": preset, "training.device": device}
-    _graph().retrain(universe, {key: value for key, value in wanted.items() if value})
+    from crypto_nn.benchmark.terminal import print_leaderboard, wide_console
+
+    graph = _graph()
+    for name in (universe,) if universe else graph.experiment.active_universes:
+        graph.retrain(name, {key: value for key, value in wanted.items() if value})
+        rows, verdict = graph.outcome(name)
+        print_leaderboard(wide_console(), rows, f"Leaderboard of {name}, walk-forward test")
+        console.print(verdict, markup=False)
 
 
 @app.command()
@@ -267,11 +274,15 @@ def init(
 ) -> None:
     """Write the full default YAML, to be edited."""
     from crypto_nn.experiments import Experiment
+    from crypto_nn.store.atomic import write_bytes
 
     if path.exists():
         raise ConfigError(f"{path} exists already. Edit it, or choose another path.")
-    path.write_text(Experiment().to_yaml(), encoding="utf-8")
-    console.print(f"Wrote {path}. It is read wherever it lies in the working folder.")
+    write_bytes(path, Experiment().to_yaml().encode())
+    console.print(
+        f"Wrote {path}. It is read where it is called {YAML} and lies in the working folder; "
+        "else set CRYPTO_NN_CONFIG to its path."
+    )
 
 
 @config.command("show")
@@ -359,7 +370,7 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[Any]], title: str | Non
     """A table whose cells are shown as they are: what looks like markup is text."""
     table = Table(title=title, title_justify="left")
     for name in names:
-        table.add_column(Text(name), overflow="fold")
+        table.add_column(Text(name), overflow="fold", no_wrap=name in ("version", "universe"))
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     return table

@@ -12,7 +12,7 @@ from crypto_nn.environment import catalogue, home, yaml_in_force
 from crypto_nn.errors import ConfigError
 from crypto_nn.experiments import Experiment
 from crypto_nn.inference.registry import resolve
-from crypto_nn.store.lake import Lake
+from crypto_nn.store.lake import Lake, open_lake
 from crypto_nn.store.models import ModelStore
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _asked(
 
 
 def _lake() -> Lake:
-    return Lake(home() / "lake", catalogue())
+    return open_lake(home() / "lake", catalogue())
 
 
 def _instant(time: Time, default: np.datetime64) -> np.datetime64:

@@ -117,17 +117,19 @@ def _print_drift(rows: Sequence[dict[str, Any]]) -> None:
             f"(threshold {row['threshold']:.2f}), p = {row['p_value']:.3f}, "
             f"furthest moved: {row['worst_feature'] or 'none'}"
         )
+        if row["drifted"]:
+            console.print(
+                "  [dim]At this level one calm day in twenty alarms too. In the UI the sensor "
+                "`retrain_on_drift` will start one retraining.[/]"
+            )
         if not row["reference_days"]:
             console.print(f"  [yellow]no verdict[/]: {row['reason']}")
 
 
 def _print_leaderboard(graph: "Graph", universe: str) -> None:
-    from crypto_nn.benchmark.leaderboard import leaderboard
-
-    report = graph.platform.lake.read("benchmark_report", where={"universe": universe})
-    cost = graph.experiment.benchmark.headline_cost_bps
-    rows = leaderboard(report, cost)
+    rows, verdict = graph.outcome(universe)
     print_leaderboard(console, rows, f"Leaderboard of {universe}, walk-forward test")
+    console.print(f"  {verdict}", markup=False)
 
 
 def _print_tables(graph: "Graph", seconds: float) -> None:
@@ -138,5 +140,5 @@ def _print_tables(graph: "Graph", seconds: float) -> None:
     console.print(
         f"Kept in {graph.platform.home}. Wall time {seconds:.0f} s, peak memory {peak:.2f} GiB."
     )
-    console.print('Query:  crypto-nn sql "select * from bars order by ts desc limit 5"')
+    console.print('Query:  .venv/bin/crypto-nn sql "select * from bars order by ts desc limit 5"')
     console.print("Look:   make ui, then http://127.0.0.1:3000")

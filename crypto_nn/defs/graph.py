@@ -116,6 +116,18 @@ class Graph:
             self.experiment.members(name)
             self.run("retrain", [name], overrides, {"reason": "manual", "universe": name})
 
+    def outcome(self, universe: str) -> tuple[list[dict[str, str]], str]:
+        """The leaderboard's rows after a retraining, and what became of the new version."""
+        from crypto_nn.benchmark.leaderboard import leaderboard
+        from crypto_nn.inference.registry import champion_of
+
+        report = self.platform.lake.read("benchmark_report", where={"universe": universe})
+        events = self.platform.lake.read("champion_history", where={"universe": universe})
+        last, champion = events.to_pylist()[-1], champion_of(self.platform.models, universe)
+        answers = champion.version if champion else "nobody"
+        told = f"{last['action']} {last['version']}: {last['reason']}. {answers} answers."
+        return leaderboard(report, self.experiment.benchmark.headline_cost_bps), told
+
     def predict(self, symbols: Sequence[str] | None, month: str | None = None) -> None:
         """The champion's predictions of a month; the last one where none is named."""
         for symbol in self.symbols(symbols):

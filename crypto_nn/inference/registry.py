@@ -114,6 +114,7 @@ def list_versions(lake: Lake, models: ModelStore) -> list[dict[str, Any]]:
         champion = champion_of(models, row["universe"])
         answers = champion is not None and champion.version == row["version"]
         row["champion"] = "since " + champion.at[:16] if champion and answers else ""
+        row["trained_at"] = f"{row['trained_at']:%Y-%m-%d %H:%M}"
     return sorted(rows, key=lambda row: row["trained_at"], reverse=True)
 
 

@@ -245,3 +245,17 @@ def _delete(cursor: Connection, table: str, partition: Mapping[str, str]) -> Non
     cursor.execute(
         f"DELETE FROM lake.main.{quote(table)} WHERE {' AND '.join(conditions) or 'true'}", values
     )
+
+
+def open_lake(root: Path, catalogue: str | None = None) -> Lake:
+    """The lake that is there, for those who only read; none is made.
+
+    Raises:
+        LakeError: there is no lake in this folder.
+    """
+    if catalogue is None and not (root / "catalog.sqlite").exists():
+        raise LakeError(
+            f"There is no lake in {root}. Start in the project's folder, or set CRYPTO_NN_HOME to "
+            "where `crypto-nn demo` or `crypto-nn ingest` has kept things."
+        )
+    return Lake(root, catalogue)
