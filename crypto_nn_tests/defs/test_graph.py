@@ -1,5 +1,6 @@
 """The whole graph, run through Dagster on a small synthetic market."""
 
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,8 @@ from crypto_nn.defs.resources import Platform
 from crypto_nn.errors import ConfigError, CryptoNNError, SymbolError
 from crypto_nn.features import default_feature_set
 from crypto_nn.notebook import load_bars, load_features
+from crypto_nn.sources import SyntheticConfig
+from crypto_nn.sources.synthetic import generate
 from crypto_nn.store.sql import query
 from crypto_nn_tests.defs.graph import fresh_graph
 
@@ -116,6 +119,20 @@ def test_a_version_is_evaluated_beside_the_baselines(graph: Graph) -> None:
     """Days it has seen are refused with the first day that is allowed."""
     with pytest.raises(ConfigError, match="has seen data until"):
         graph.evaluate(f"champion:{SYMBOL}", "2024-02-20..2024-02-25")
+
+
+def test_a_version_is_evaluated_on_later_bars_from_a_file(graph: Graph, tmp_path: Path) -> None:
+    """Bars that came after training, in a file of one's own: model and baselines side by side."""
+    config = EXPERIMENT.sources["synthetic"]
+    assert isinstance(config, SyntheticConfig)
+    longer = config.model_copy(update={"end": datetime(2024, 3, 4)})
+    start, end = np.datetime64("2024-03-01", "us"), np.datetime64("2024-03-04", "us")
+    path = tmp_path / "SYN-USDT.parquet"
+    generate(longer, SYMBOL).between(start, end).to_pandas().to_parquet(path)
+    rows = graph.evaluate(f"champion:{SYMBOL}", str(path))
+    models = {row["model"] for row in rows}
+    assert {"majority", "persistence", "volatility", "logistic"} < models
+    assert all(row["majority"].endswith("%") for row in rows)
 
 
 def test_predicting_before_training_says_what_to_do_first(tmp_path: Path) -> None:
