@@ -24,7 +24,7 @@ sources:
     start: 2024-01-01 00:00:00
     end: 2024-03-01 00:00:00
     symbols: [SYN-USDT]
-    regimes: [{start: 2024-02-29 00:00:00, volatility: 4, volume: 5}]
+    regimes: [{start: 2024-02-29 00:00:00, volatility: 15, volume: 80}]
 symbols:
   SYN-USDT: {source: synthetic, first_month: 2024-01, last_month: 2024-02}
 splits: {train_days: 28, validation_days: 3, calibration_days: 3, test_days: 5, max_folds: 1,
@@ -133,9 +133,10 @@ def dagster_dev(home: Path, yaml: str = YAML) -> Iterator[Running]:
         finally:
             os.killpg(process.pid, signal.SIGINT)
             try:
-                process.wait(20)
+                process.wait(45)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
 def _answers(running: Running) -> bool:
