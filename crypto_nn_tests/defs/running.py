@@ -70,6 +70,25 @@ class Running:
         run_id: str = launched["run"]["runId"]
         return run_id
 
+    def materialise_all(self, *assets: str) -> None:
+        """What the button "Materialize all" does for these assets; waits until it is done."""
+        query = """mutation($params: LaunchBackfillParams!) {
+            launchPartitionBackfill(backfillParams: $params) { __typename
+            ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+        selection = [{"path": [name]} for name in assets]
+        params = {"assetSelection": selection, "allPartitions": True}
+        launched = self.ask(query, params=params)["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        status = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
+            ... on PartitionBackfill { status } } }"""
+
+        def done() -> bool:
+            told = self.ask(status, id=launched["backfillId"])["partitionBackfillOrError"]["status"]
+            assert told not in ("FAILED", "COMPLETED_FAILED", "CANCELED"), told
+            return bool(told == "COMPLETED_SUCCESS")
+
+        wait(f"the backfill of {', '.join(assets)}", done, 600)
+
     def runs(self, job: str) -> list[dict[str, Any]]:
         """All runs of a job, newest first, with status and tags."""
         query = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs {
@@ -114,6 +133,7 @@ def dagster_dev(home: Path, yaml: str = YAML) -> Iterator[Running]:
         port = free.getsockname()[1]
     (home / "dagster_home").mkdir(parents=True)
     shutil.copy(ROOT / "data" / "dagster_home" / "dagster.yaml", home / "dagster_home")
+    shutil.copy(ROOT / "workspace.yaml", home)  # the repository's .env would name its own home
     (home / "crypto_nn.yaml").write_text(yaml)
     environment = {
         **os.environ,
@@ -124,7 +144,7 @@ def dagster_dev(home: Path, yaml: str = YAML) -> Iterator[Running]:
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
     with (home / "dagster_dev.log").open("w") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+            command, cwd=home, env=environment, stdout=log, stderr=log, start_new_session=True
         )
         try:
             running = Running(f"http://127.0.0.1:{port}", home, environment)
