@@ -144,7 +144,13 @@ def dagster_dev(home: Path, yaml: str = YAML) -> Iterator[Running]:
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
     with (home / "dagster_dev.log").open("w") as log:
         process = subprocess.Popen(
-            command, cwd=home, env=environment, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=home,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_heed_interrupts,
         )
         try:
             running = Running(f"http://127.0.0.1:{port}", home, environment)
@@ -157,6 +163,11 @@ def dagster_dev(home: Path, yaml: str = YAML) -> Iterator[Running]:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _heed_interrupts() -> None:
+    """A shell's background job starts with SIGINT ignored, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _answers(running: Running) -> bool:

@@ -123,8 +123,13 @@ def test_interrupt_reaches_who_listened_before(tmp_path: Path) -> None:
         if told.step == 5:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        train(folder=tmp_path, progress=interrupt)
+    # A shell's background job starts with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(folder=tmp_path, progress=interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (tmp_path / "0000000005" / MANIFEST).exists()
 
 
