@@ -1,7 +1,9 @@
-"""The one place where the environment is read: where things are kept, which YAML is in force."""
+"""The one place where the environment is read: where things are kept, which YAML, which keys."""
 
 import os
 from pathlib import Path
+
+from pydantic import SecretStr
 
 YAML = "crypto_nn.yaml"
 
@@ -35,3 +37,9 @@ def use_yaml(path: Path) -> None:
 def dagster_home() -> Path:
     """Dagster's own memory: DAGSTER_HOME, else beside everything else."""
     return Path(os.environ.get("DAGSTER_HOME") or home() / "dagster_home").resolve()
+
+
+def secret(name: str) -> SecretStr | None:
+    """A key or address that must never be shown, by the name of its variable; None if unset."""
+    value = os.environ.get(name, "").strip()
+    return SecretStr(value) if value else None

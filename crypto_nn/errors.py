@@ -1,5 +1,9 @@
 """Every error that a user can cause: what was found, what was due, what to do next."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 
 class CryptoNNError(Exception):
     """The base of all errors with a message meant for the person who can mend it."""
@@ -15,6 +19,29 @@ class SymbolError(CryptoNNError):
 
 class SourceError(CryptoNNError):
     """A source of bars cannot give what was asked of it."""
+
+
+class SourceRefused(SourceError):
+    """A source refuses for good: the key is wrong or missing, or the plan does not cover it."""
+
+
+class SourceUnavailable(SourceError):
+    """A source was asked with patience and still did not answer; what it gave before is whole.
+
+    Attributes:
+        symbol: of which bars were asked for.
+        missing: the stretches [start, end) (µs, UTC) that are not fetched; ask for them again.
+    """
+
+    def __init__(
+        self, message: str, symbol: str, missing: Sequence[tuple[np.datetime64, np.datetime64]]
+    ) -> None:
+        super().__init__(message)
+        self.symbol, self.missing = symbol, tuple(missing)
+
+
+class DatabaseError(CryptoNNError):
+    """Postgres or Supabase cannot be reached, refuses, or is not migrated."""
 
 
 class ConfigError(CryptoNNError):

@@ -22,6 +22,16 @@ os.environ["DO_NOT_TRACK"] = "1"
 REQUIRED = set(os.environ.get("CRYPTO_NN_REQUIRE", "").split())
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that talk to real exchanges run only where they are asked for: `pytest -m network`."""
+    if "network" in config.option.markexpr:
+        return
+    asked = pytest.mark.skip(reason="talks to real exchanges; run `pytest -m network`")
+    for item in items:
+        if item.get_closest_marker("network"):
+            item.add_marker(asked)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """A test that is required (CRYPTO_NN_REQUIRE="market browser") must not skip."""
