@@ -3,11 +3,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SOURCE ?= synthetic
 FILES ?=
+SYMBOLS ?=
 KILLS ?= 300
+SEEDS ?= 500
 export DAGSTER_HOME ?= $(CURDIR)/data/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test lint daemon kill bench screenshots lock clean
+.PHONY: help install demo ui test lint daemon kill torture outage network bench screenshots lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -19,8 +21,8 @@ install: .venv/.installed ## Create .venv and install the locked dependencies
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
 	touch $@
 
-demo: install ## Run the whole graph: SOURCE=synthetic, or SOURCE=files FILES=<folder>
-	$(BIN)/crypto-nn demo --source $(SOURCE) $(foreach f,$(FILES),--files $(f))
+demo: install ## Run the whole graph: SOURCE=synthetic, files FILES=<folder>, binance, polygon (SYMBOLS="BTC-USDT")
+	$(BIN)/crypto-nn demo --source $(SOURCE) $(foreach f,$(FILES),--files $(f)) $(foreach s,$(SYMBOLS),--symbol $(s))
 
 ui: install ## Open the Dagster UI with its daemon on http://127.0.0.1:3000
 	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
@@ -39,6 +41,15 @@ daemon: install ## Run the platform with its daemon: a drifted day starts exactl
 
 kill: install ## Kill writers KILLS times at random moments; nothing may be torn, lost or doubled
 	CRYPTO_NN_KILLS=$(KILLS) CRYPTO_NN_TRAIN_KILLS=20 $(BIN)/python -m pytest -m kill -s
+
+torture: install ## Run the feed through SEEDS faulty exchanges; prints the seeds that fail
+	$(BIN)/python -m crypto_nn_tests.torture --seeds $(SEEDS)
+
+outage: install ## Kill Postgres for an hour of simulated time: 100,000 predictions, none lost, none doubled
+	CRYPTO_NN_LONG=1 $(BIN)/python -m pytest -s crypto_nn_tests/store/database/test_outage.py
+
+network: install ## Fetch real bars from Binance and, with POLYGON_API_KEY, from Polygon
+	$(BIN)/python -m pytest -m network -s
 
 bench: install ## Print our speed beside that of peers, as ratios
 	for program in benchmarks/*.py; do $(BIN)/python $$program; done

@@ -25,7 +25,11 @@ from crypto_nn.monitoring.alerts import AlertConfig
 from crypto_nn.monitoring.drift import DriftConfig
 from crypto_nn.monitoring.retraining import RetrainConfig
 from crypto_nn.sources import SourceConfig, SyntheticConfig
+from crypto_nn.sources.realtime.config import RealtimeConfig
+from crypto_nn.sources.recorder import RecorderConfig
+from crypto_nn.sources.refill import RefillConfig
 from crypto_nn.store.atomic import write_bytes
+from crypto_nn.store.database.config import DatabaseConfig
 from crypto_nn.training.config import TrainConfig
 
 
@@ -90,6 +94,9 @@ class AutomationConfig(Settings):
 
     enabled: bool = Field(default=True, description="Schedules and sensors run from the start.")
     refresh_bars: str = Field(default="5 * * * *", description="When new bars are fetched.")
+    refill_gaps: str = Field(
+        default="35 * * * *", description="When gaps that are due are asked for again."
+    )
     nightly_retraining: str = Field(default="30 2 * * *", description="When models retrain.")
     predict: str = Field(default="45 3 * * *", description="When champions predict.")
     watch: str = Field(default="30 1 * * *", description="When yesterday is tested for drift.")
@@ -121,6 +128,10 @@ class Experiment(Settings):
         description="Named lists of symbols that one model learns jointly; each alone is one too.",
     )
     quality: QualityConfig = QualityConfig()
+    realtime: RealtimeConfig = RealtimeConfig()
+    recorder: RecorderConfig = RecorderConfig()
+    refill: RefillConfig = RefillConfig()
+    database: DatabaseConfig = DatabaseConfig()
     features: FeatureConfig = FeatureConfig()
     labels: LabelConfig = LabelConfig()
     splits: SplitConfig = SplitConfig()
@@ -284,6 +295,10 @@ def add_symbols(
     return experiment
 
 
+_PRIVATE = ("sources", "database")
+"""Where a key or an address with its password may stand by mistake: texts are not repeated."""
+
+
 def _explain(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "the settings"
     if problem["type"] == "extra_forbidden":
@@ -292,4 +307,7 @@ def _explain(problem: Any) -> str:
         return f"{where}: {problem['msg']}"
     if problem["type"] == "value_error":
         return f"{where}: {problem['ctx']['error']}"
-    return f"{where} is {problem['input']!r}: {problem['msg']}"
+    told = problem["input"]
+    if where.split(".")[0] in _PRIVATE and not isinstance(told, int | float | None):
+        return f"{where}: {problem['msg']}"
+    return f"{where} is {told!r}: {problem['msg']}"

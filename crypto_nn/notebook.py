@@ -1,11 +1,14 @@
 """What a notebook needs: bars, features, models and predictions as DataFrames."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from crypto_nn.bars.calendar import month_bounds
 from crypto_nn.bars.symbol import check_symbol
 from crypto_nn.benchmark.config import Sizing
 from crypto_nn.environment import catalogue, home, yaml_in_force
@@ -14,35 +17,53 @@ from crypto_nn.experiments import Experiment
 from crypto_nn.inference.registry import resolve
 from crypto_nn.store.lake import Lake, open_lake
 from crypto_nn.store.models import ModelStore
+from crypto_nn.store.raw import RawStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from crypto_nn.features.panel import Panel, Rows
     from crypto_nn.inference.predictor import ModelInference
+    from crypto_nn.store.as_of import AsOf
 
 Time = str | pd.Timestamp | None
 FIRST, LAST = np.datetime64("1970-01-01", "us"), np.datetime64("2262-01-01", "us")
 
 
-def load_bars(symbol: str, start: Time = None, end: Time = None) -> pd.DataFrame:
+def load_bars(
+    symbol: str, start: Time = None, end: Time = None, as_of: int | Time = None
+) -> pd.DataFrame:
     """Clean one-minute bars that open in [start, end), indexed by `ts` (UTC).
 
+    Args:
+        as_of: a time: the bars as they were known then, that is, what inspection makes of the raw
+            and live rows that had been received by then; none if nothing had been. Or a snapshot
+            of the lake: the table as it was. As it is now if not given.
+
     Raises:
-        LakeError: the symbol's bars were not materialised yet.
+        LakeError: the symbol's bars were not materialised yet, or nothing was ever received.
     """
-    return _frame(_read("bars", symbol, start, end))
+    if as_of is not None and not isinstance(as_of, int | np.integer):
+        known, _ = _known(symbol, as_of)
+        return _frame(known.table(_instant(start, FIRST), _instant(end, LAST)))
+    return _frame(_read("bars", symbol, start, end, as_of))
 
 
 def load_features(
-    symbol: str, start: Time = None, end: Time = None, as_of: int | None = None
+    symbol: str, start: Time = None, end: Time = None, as_of: int | Time = None
 ) -> pd.DataFrame:
     """Features of the bars that open in [start, end), indexed by `ts` (UTC).
 
     Args:
-        as_of: a snapshot of the lake, such as `checkpoints.snapshot` names it: the features as
-            they were then. The newest if not given.
+        as_of: a time: the features that the feature set in force gives for the bars as they were
+            known then (see `load_bars`), computed anew. Or a snapshot of the lake, such as
+            `checkpoints.snapshot` names it: the table as it was. As it is now if not given.
+
+    Raises:
+        LakeError: the symbol's features were not materialised yet, or nothing was ever received.
     """
+    if as_of is not None and not isinstance(as_of, int | np.integer):
+        return _features_as_of(symbol, _instant(start, FIRST), _instant(end, LAST), as_of)
     return _frame(_read("features", symbol, start, end, as_of))
 
 
@@ -134,8 +155,49 @@ def _asked(
     return model, panel, ends[panel.ts_N[ends] >= first]
 
 
+def _known(symbol: str, time: Time) -> "tuple[AsOf, Experiment]":
+    """The symbol as it was known at a time, by the settings in force."""
+    from crypto_nn.store.as_of import AsOf
+
+    experiment = Experiment.load(yaml_in_force())
+    source = experiment.symbol(check_symbol(symbol)).source
+    raw, lake = RawStore(home() / "raw_bars"), _lake()
+    return AsOf(raw, lake, source, symbol, _instant(time, LAST), experiment.quality), experiment
+
+
+def _features_as_of(
+    symbol: str, start: np.datetime64, end: np.datetime64, time: Time
+) -> pd.DataFrame:
+    """Each month from its anchor, as the asset `features` computes it."""
+    from crypto_nn.features import default_feature_set
+
+    known, experiment = _known(symbol, time)
+    features = default_feature_set(experiment.features)
+    first_month = experiment.symbol(symbol).first_month
+    parts = []
+    for month in known.months_of(start, end):
+        first, after = month_bounds(month)
+        anchor = features.anchor(month)
+        complete = known.is_complete(first_month, anchor, after)
+        x_NF = features.compute_month(known.bars(anchor, after), month, complete=complete)
+        parts.append(pd.DataFrame(x_NF, known.bars(first, after).ts, list(features.names)))
+    parts = parts or [pd.DataFrame(columns=list(features.names), dtype=np.float32)]
+    frame = pd.concat(parts)
+    frame.index = pd.DatetimeIndex(frame.index, name="ts").as_unit("us")
+    within: pd.DataFrame = frame[(frame.index >= start) & (frame.index < end)].tz_localize("UTC")
+    return within
+
+
 def _lake() -> Lake:
-    return open_lake(home() / "lake", catalogue())
+    root = home() / "lake"
+    file = root / "catalog.sqlite"  # another one after `rm -r` and a new start
+    return _opened(root, catalogue(), file.stat().st_ino if file.exists() else 0)
+
+
+@lru_cache(maxsize=1)
+def _opened(root: Path, catalogue: str | None, inode: int) -> Lake:
+    """Opening a lake takes a third of a second, and a notebook asks the same one all day."""
+    return open_lake(root, catalogue)
 
 
 def _instant(time: Time, default: np.datetime64) -> np.datetime64:
@@ -153,9 +215,7 @@ def _read(
         None if time is None else _instant(time, np.datetime64(0, "us")) for time in (start, end)
     ]
     where = {"symbol": check_symbol(symbol)}
-    return Lake(home() / "lake", catalogue()).read(
-        table, None, where, bounds[0], bounds[1], snapshot
-    )
+    return _lake().read(table, None, where, bounds[0], bounds[1], snapshot)
 
 
 def _frame(table: "pa.Table") -> pd.DataFrame:

@@ -12,6 +12,7 @@ from crypto_nn_tests.market import ROOT
 
 SOURCES = sorted((ROOT / "crypto_nn").rglob("*.py"))
 HEAVY = ("torch", "evidently", "sklearn", "matplotlib")
+CLIENTS = ("psycopg", "supabase", "postgrest", "polygon", "massive", "websockets", "urllib3")
 
 
 def _imported(module: str, names: tuple[str, ...]) -> str:
@@ -30,6 +31,11 @@ def _imported(module: str, names: tuple[str, ...]) -> str:
 def test_loading_needs_neither_torch_nor_evidently(module: str) -> None:
     """The daemon and the web server load definitions again and again: they must stay light."""
     assert _imported(module, HEAVY) == ""
+
+
+def test_loading_settings_and_the_command_line_needs_no_client_of_a_service() -> None:
+    """Whoever uses no exchange and no database does not wait for their libraries."""
+    assert _imported("crypto_nn.cli, crypto_nn.experiments", CLIENTS) == ""
 
 
 def test_data_rooms_and_the_command_line_do_not_load_dagster() -> None:

@@ -50,7 +50,7 @@ REASONS: Mapping[str, str] = {
     "negative_volume": "the volume is negative",
     "not_closed": "the bar was received before its minute had passed",
     "duplicate": "another row says the same of this minute",
-    "superseded": "a later revision, or a later row, of this minute took its place",
+    "superseded": "another row of this minute was received later, and took its place",
 }
 """Every reason for which a row is put aside. A row gets the first one that applies, in this order,
 and may be a duplicate or superseded only where it could have been accepted."""
@@ -132,10 +132,11 @@ def inspect(
 ) -> Inspection:
     """Sort the raw rows of one symbol and month into bars, quarantine and gaps.
 
-    Rows of the same minute: the highest revision that is sane wins, within a revision the last
-    row; where stamps are floored, a row stamped on the minute goes before a floored one. Flat bars
-    of zero volume are real and stay. The order of minutes does not matter. An optional number
-    (vwap, trades) that is not finite, or cannot be, is left out of its bar, which stays.
+    Rows of the same minute: the sane one that was received last wins; of those received at one
+    time the highest revision, then the last row. Where stamps are floored, a row stamped on the
+    minute goes before a floored one. Flat bars of zero volume are real and stay. The order of
+    minutes does not matter. An optional number (vwap, trades) that is not finite, or cannot be, is
+    left out of its bar, which stays.
 
     Args:
         raw: rows with `RAW_COLUMNS`, as the raw store gives them.
@@ -150,7 +151,7 @@ def inspect(
     """
     config = config or QualityConfig()
     rows = _Rows.of(raw, config)
-    codes = _faults(rows, config)
+    codes = _faults(rows.ts, rows.numbers, rows.received_at, config, month_bounds(rows.month))
     winners = _settle(rows, codes)
     accepted = _bars(rows, winners)
     assert len(accepted) + np.count_nonzero(codes) == raw.num_rows
@@ -162,6 +163,24 @@ def inspect(
         gaps=_gaps(rows.symbol, rows.month, accepted.ts, (expected_start, expected_end)),
         unordered=_count_unordered(rows.ts),
     )
+
+
+def fit(
+    bars: Bars, received_at: np.datetime64 | Times, config: QualityConfig | None = None
+) -> NDArray[np.bool_]:
+    """Which rows could be bars, each judged by itself: true where no fault of `inspect` applies.
+
+    Rows of several months may come together; no row is out of its month, duplicate or superseded.
+
+    Args:
+        bars: rows of one symbol, as they were received.
+        received_at: when, UTC: one time for all, or one for each row.
+        config: what a row must be; the defaults where None.
+    """
+    numbers = {name: getattr(bars, name) for name in NUMBERS}
+    received = np.asarray(received_at).astype(TS)
+    sane: NDArray[np.bool_] = _faults(bars.ts, numbers, received, config or QualityConfig()) == 0
+    return sane
 
 
 def nothing_received(
@@ -196,13 +215,12 @@ class _Rows:
                 f"{', '.join(raw.column_names)}. Read them with RawStore.read."
             )
         ts = _times(raw, "ts")
-        floored = ts.astype("datetime64[m]").astype(TS)
         return cls(
             source=_only(raw, "source"),
             symbol=_only(raw, "symbol"),
             month=_only(raw, "month"),
             ts=ts,
-            minute=floored if config.off_minute == "floor" else ts,
+            minute=_minutes(ts, config),
             numbers={name: _floats(raw, name) for name in (*NUMBERS, *OPTIONAL)},
             revision=raw.column("revision").to_numpy().astype(np.int64),
             received_at=_times(raw, "received_at"),
@@ -231,26 +249,41 @@ def _floats(raw: pa.Table, name: str) -> Float:
     return floats
 
 
-def _faults(rows: _Rows, config: QualityConfig) -> NDArray[np.int8]:
+def _faults(
+    ts: Times,
+    numbers: Mapping[str, Float],
+    received_at: Times,
+    config: QualityConfig,
+    month: tuple[np.datetime64, np.datetime64] | None = None,
+) -> NDArray[np.int8]:
     """For each row the code of the first reason that applies, or 0."""
-    first, after = month_bounds(rows.month)
-    numbers = np.stack([rows.numbers[name] for name in NUMBERS])
-    prices, volume = numbers[:4], numbers[4]
-    low, high = rows.numbers["low"], rows.numbers["high"]
-    out_of_range = (prices > config.max_price).any(axis=0) | (volume > config.max_volume)
+    minute = _minutes(ts, config)
+    open_, high, low, close, volume = (numbers[name] for name in NUMBERS)
+    lowest = np.minimum(np.minimum(open_, close), np.minimum(low, high))
+    highest = np.maximum(np.maximum(open_, close), np.maximum(low, high))  # NaN if any is
+    off_range = (lowest < config.min_price) | (highest > config.max_price)
     masks = {
-        "unreadable_time": np.isnat(rows.ts),
-        "off_minute": rows.minute.astype("datetime64[m]") != rows.minute,
-        "out_of_month": ~((rows.minute >= first) & (rows.minute < after)),
-        "unreadable_number": ~np.isfinite(numbers).all(axis=0),
-        "not_positive": (prices <= 0).any(axis=0),
-        "out_of_range": out_of_range | (prices < config.min_price).any(axis=0),
-        "high_below_low": (low > prices.min(axis=0)) | (high < prices.max(axis=0)),
+        "unreadable_time": np.isnat(ts),
+        "off_minute": minute.astype("datetime64[m]") != minute,
+        "unreadable_number": ~(np.isfinite(lowest) & np.isfinite(highest) & np.isfinite(volume)),
+        "not_positive": lowest <= 0,
+        "out_of_range": off_range | (volume > config.max_volume),
+        "high_below_low": (low > lowest) | (high < highest),
         "negative_volume": volume < 0,
-        "not_closed": ~(rows.ts + M1.step <= rows.received_at),
+        "not_closed": ~(ts + M1.step <= received_at),
     }
-    codes = np.select(list(masks.values()), [_CODE[reason] for reason in masks], default=0)
-    return codes.astype(np.int8)
+    if month is not None:
+        masks["out_of_month"] = ~((minute >= month[0]) & (minute < month[1]))
+    codes = np.zeros(len(ts), dtype=np.int8)
+    for reason in reversed([*REASONS]):  # the first that applies is written last
+        if reason in masks:
+            codes[masks[reason]] = _CODE[reason]
+    return codes
+
+
+def _minutes(ts: Times, config: QualityConfig) -> Times:
+    """The stamp that each row gets if it is accepted."""
+    return ts.astype("datetime64[m]").astype(TS) if config.off_minute == "floor" else ts
 
 
 def _settle(rows: _Rows, codes: NDArray[np.int8]) -> NDArray[np.intp]:
@@ -260,7 +293,8 @@ def _settle(rows: _Rows, codes: NDArray[np.int8]) -> NDArray[np.intp]:
         return sane
     # lexsort is stable: among equals the row that came last stays last.
     minute, exact = rows.minute[sane], rows.minute[sane] == rows.ts[sane]
-    order = sane[np.lexsort((rows.ts[sane], rows.revision[sane], exact, minute))]
+    news = rows.ts[sane], rows.revision[sane], rows.received_at[sane]
+    order = sane[np.lexsort((*news, exact, minute))]
     minute = rows.minute[order]
     group = np.concatenate([[0], np.cumsum(minute[1:] != minute[:-1])])
     winners = order[np.flatnonzero(np.diff(group, append=group[-1] + 1))]

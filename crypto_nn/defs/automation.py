@@ -7,8 +7,10 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
-from crypto_nn.bars.calendar import month_of, shift_month
+from crypto_nn.bars.calendar import month_of
 from crypto_nn.defs.partitions import EXPERIMENT
+from crypto_nn.defs.refill import hourly_refill, refill_gaps
+from crypto_nn.defs.repairs import requests
 from crypto_nn.defs.resources import Platform
 from crypto_nn.defs.upkeep import upkeep
 from crypto_nn.features.labels import MINUTE
@@ -36,7 +38,7 @@ WATCH = dg.define_asset_job(
     selection=dg.AssetSelection.assets("drift_report"),
     description="Test a day for drift (symbol × day).",
 )
-JOBS: list[Any] = [REFRESH, RETRAIN, PREDICT, WATCH, upkeep]
+JOBS: list[Any] = [REFRESH, RETRAIN, PREDICT, WATCH, upkeep, refill_gaps]
 
 _ON = EXPERIMENT.automation.enabled
 _SCHEDULES_ON = dg.DefaultScheduleStatus.RUNNING if _ON else dg.DefaultScheduleStatus.STOPPED
@@ -76,43 +78,21 @@ def _materialised(instance: dg.DagsterInstance, asset: str) -> dict[str, set[str
     default_status=_SCHEDULES_ON,
     name="refresh_bars",
 )
-def refresh_bars(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Per symbol: the month before and this one, since last month's labels end in this one.
+def refresh_bars(
+    context: dg.ScheduleEvaluationContext, platform: Platform
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Per symbol: the month before and this one; and what is missing or stale of older months.
 
-    A symbol whose data are historical is fetched once, as one box of all its months.
+    Last month's labels end in this one. Older months are boxes of their own, a few at a time; a
+    symbol whose bars are being made right now is left out. A symbol whose data are historical is
+    fetched once, as one box of all its months.
     """
     now = context.scheduled_execution_time.astimezone(UTC)
-    done = _materialised(context.instance, "labels")
-    asked = 0
-    for symbol, config in EXPERIMENT.symbols.items():
-        months = months_due(config.first_month, config.last_month, f"{now:%Y-%m}", done[symbol])
-        if months:
-            asked += 1
-            yield dg.RunRequest(
-                run_key=f"refresh-{symbol}-{now:%Y%m%dT%H%M}",
-                tags={
-                    **box(month_key(symbol, months[0]), month_key(symbol, months[-1])),
-                    "symbol": symbol,
-                },
-            )
+    live_key = f"{now:%Y%m%dT%H%M}"
+    asked = list(requests(platform, context.instance, EXPERIMENT, f"{now:%Y-%m}", live_key))
+    yield from asked
     if not asked:
-        yield dg.SkipReason("All historical months are there, and no symbol is live.")
-
-
-def months_due(first: str, last: str | None, this: str, done: set[str]) -> list[str]:
-    """The first and the last month to refresh.
-
-    Those that are missing; and where data still come in, this month and the one before, and the
-    same of the newest month that is there, since it was still running when it was fetched.
-    """
-    end = min(last, this) if last else this
-    months = [str(m) for m in np.arange(np.datetime64(first, "M"), np.datetime64(end, "M") + 1)]
-    missing = [month for month in months if month not in done]
-    if last is None or last >= this:
-        newest = max((month for month in done if month in months), default=this)
-        due = (shift_month(newest, -1), newest, shift_month(this, -1), this)
-        missing += [month for month in due if month in months]
-    return [min(missing), max(missing)] if missing else []
+        yield dg.SkipReason("No symbol is live, and no month is missing, stale, or not busy.")
 
 
 @dg.schedule(
@@ -205,4 +185,11 @@ weekly_upkeep = dg.ScheduleDefinition(
     default_status=_SCHEDULES_ON,
 )
 
-SCHEDULES = [refresh_bars, nightly_retraining, daily_watch, daily_predictions, weekly_upkeep]
+SCHEDULES = [
+    refresh_bars,
+    hourly_refill,
+    nightly_retraining,
+    daily_watch,
+    daily_predictions,
+    weekly_upkeep,
+]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,8 @@ from crypto_nn import pictures
 from crypto_nn.bars import M1, Bars
 from crypto_nn.bars.calendar import TS, month_bounds
 from crypto_nn.bars.quality import Inspection, inspect, nothing_received
+from crypto_nn.defs import freshness, lineage
+from crypto_nn.defs.coverage import coverage_picture
 from crypto_nn.defs.io_managers import (
     Partitions,
     RawMonth,
@@ -21,7 +24,13 @@ from crypto_nn.defs.io_managers import (
 )
 from crypto_nn.defs.partitions import EXPERIMENT, by_symbol, symbol_months
 from crypto_nn.defs.resources import Platform
-from crypto_nn.errors import SymbolError
+from crypto_nn.defs.upkeep import pinned_snapshots
+from crypto_nn.errors import SourceUnavailable
+from crypto_nn.sources import BarSource
+from crypto_nn.store.lake import RowIds
+from crypto_nn.store.lineage import content_of
+from crypto_nn.store.live import LiveBars, asked_at, check_one_venue, folded, received
+from crypto_nn.store.recount import Recount, recount
 
 MAX_GAP_SHARE = 0.05
 
@@ -38,7 +47,8 @@ MAX_GAP_SHARE = 0.05
 def raw_bars(context: dg.AssetExecutionContext, platform: Platform) -> dg.Output[RawMonths]:
     """Bars exactly as the source gave them, with the time of receipt and a revision.
 
-    Rows are never edited: fetching a month again appends what is new or has changed.
+    Rows are never edited: fetching a month again appends what is new or has changed. Before, what
+    came in live is appended, each row with its own time of receipt.
     """
     wanted = by_symbol(context.partition_keys, "month")
     return dg.Output(RawMonths(_fetch_months(context, platform, wanted)))
@@ -47,22 +57,50 @@ def raw_bars(context: dg.AssetExecutionContext, platform: Platform) -> dg.Output
 def _fetch_months(
     context: dg.AssetExecutionContext, platform: Platform, wanted: dict[str, list[str]]
 ) -> Iterator[RawMonth]:
+    """What came in live, then what the source has; where it gives up, what it gave until then."""
     for symbol, months in wanted.items():
         name, source = platform.source_of(symbol)
         for month in months:
+            live = LiveBars(platform.lake).read(symbol, month, name)
+            if live.num_rows:
+                context.log.info("%s %s: %d live rows", symbol, month, live.num_rows)
+                yield RawMonth(name, symbol, month, *received(live, symbol))
             start, end = month_bounds(month)
-            received_at = platform.now()
-            closed = received_at.astype("datetime64[m]").astype(TS)  # a bar still open can change
-            pieces = list(source.fetch(symbol, M1, start, min(end, closed)))
+            now = platform.now()
+            closed = now.astype("datetime64[m]").astype(TS)  # a bar still open can change
+            pieces, error = _fetch(source, symbol, start, min(end, closed))
             bars = Bars.concat(pieces) if pieces else Bars.empty(symbol)
             context.log.info("%s %s: %d raw rows from %s", symbol, month, len(bars), name)
-            yield RawMonth(name, symbol, month, bars, received_at)
+            stored = (
+                [platform.raw.read(symbol, month, name)]
+                if platform.raw.has(symbol, month, name)
+                else []
+            )
+            yield RawMonth(name, symbol, month, bars, asked_at(now, live, *stored))
+            lineage.tell_raw(context, platform, symbol, month)
+            if error is not None:
+                missing = ", ".join(f"{first} to {last}" for first, last in error.missing)
+                context.log.error("%s: what came is stored; missing is %s", symbol, missing)
+                raise error
+
+
+def _fetch(
+    source: BarSource, symbol: str, start: np.datetime64, end: np.datetime64
+) -> tuple[list[Bars], SourceUnavailable | None]:
+    """The bars of a stretch, and the error where the source gave up before its end."""
+    pieces: list[Bars] = []
+    try:
+        pieces.extend(source.fetch(symbol, M1, start, end))
+    except SourceUnavailable as error:
+        return pieces, error
+    return pieces, None
 
 
 class _Story:
     """What was found while months were inspected, for the asset's page and its checks."""
 
-    def __init__(self) -> None:
+    def __init__(self, rebuild: lineage.Rebuild) -> None:
+        self.rebuild = rebuild
         self.rows: list[dict[str, Any]] = []
         self.reasons: Counter[str] = Counter()
         self.minutes = self.missing = 0
@@ -70,20 +108,32 @@ class _Story:
         self.last_gaps: pa.Table | None = None
 
     def add(self, symbol: str, month: str, inspection: Inspection) -> None:
-        accepted, gaps = inspection.accepted, inspection.gaps
-        missing = int(np.sum(gaps["minutes"].to_numpy())) if gaps.num_rows else 0
-        self.reasons.update(inspection.quarantined["reason"].to_pylist())
-        self.minutes += len(accepted) + missing
+        self.last, self.last_gaps = inspection.accepted, inspection.gaps
+        aside = inspection.quarantined["reason"]
+        self._count(symbol, month, len(inspection.accepted), aside, inspection.gaps["minutes"])
+
+    def keep(self, platform: Platform, symbol: str, month: str) -> None:
+        """Tell of a month that was left as it is by what is stored of it."""
+        where, lake = {"symbol": symbol, "month": month}, platform.lake
+        aside = lake.read("quarantined_bars", ("reason",), where)["reason"]
+        gaps = lake.read("bar_gaps", ("minutes",), where)["minutes"]
+        self._count(symbol, month, lake.count("bars", where), aside, gaps)
+
+    def _count(
+        self, symbol: str, month: str, accepted: int, aside: pa.ChunkedArray, gaps: pa.ChunkedArray
+    ) -> None:
+        missing = int(np.sum(gaps.to_numpy()))
+        self.reasons.update(aside.to_pylist())
+        self.minutes += accepted + missing
         self.missing += missing
-        self.last, self.last_gaps = accepted, gaps
         self.rows.append(
             {
                 "symbol": symbol,
                 "month": month,
-                "received": len(accepted) + inspection.quarantined.num_rows,
-                "accepted": len(accepted),
-                "quarantined": inspection.quarantined.num_rows,
-                "gaps": gaps.num_rows,
+                "received": accepted + len(aside),
+                "accepted": accepted,
+                "quarantined": len(aside),
+                "gaps": len(gaps),
                 "missing_minutes": missing,
             }
         )
@@ -94,6 +144,7 @@ class _Story:
 
     def describe(self) -> dict[str, Any]:
         told: dict[str, Any] = {
+            **self.rebuild.describe(),
             "gap_share": self.gap_share,
             "months": dg.MetadataValue.table([dg.TableRecord(row) for row in self.rows]),
             "quarantined": sum(row["quarantined"] for row in self.rows),
@@ -125,7 +176,9 @@ def _price_picture(bars: Bars, gaps: pa.Table | None) -> str:
         dg.AssetCheckSpec("bars_are_clean", asset="bars", blocking=True),
         dg.AssetCheckSpec("nothing_was_lost", asset="bars", blocking=True),
         dg.AssetCheckSpec("gaps_are_few", asset="bars"),
+        dg.AssetCheckSpec("bars_are_fresh", asset="bars"),
     ],
+    freshness_policy=freshness.policy(),
 )
 def bars(
     context: dg.AssetExecutionContext, platform: Platform, raw_bars: RawReader
@@ -133,21 +186,30 @@ def bars(
     """Clean one-minute bars: closed, ordered, unique, on the minute, sane.
 
     Rejected rows go to `quarantined_bars` with a reason and missing minutes to `bar_gaps`, in the
-    same transaction. Gaps stay gaps: no bar is ever invented.
+    same transaction, which also removes the live rows that are now in the raw bars. Gaps stay
+    gaps: no bar is ever invented.
     """
     wanted = by_symbol(context.partition_keys, "month")
-    story = _Story()
-    yield dg.Output(Partitions(_inspect_months(platform, raw_bars, wanted, story), story.describe))
-    dirty, counts = _recount(platform, raw_bars, wanted)
+    story = _Story(lineage.Rebuild(context, platform))
+    parts = _inspect_months(platform, raw_bars, wanted, story)
+    picture = partial(coverage_picture, platform, wanted, story.rebuild)
+    yield dg.Output(Partitions(parts, lambda: {**story.describe(), **picture()}))
+    platform.lake.forget_live(pinned_snapshots(platform.lake))
+    found = _recount(platform, wanted)
+    platform.mirror.flush()  # also what another table's run could not send
     yield dg.AssetCheckResult(
         check_name="bars_are_clean",
-        passed=not dirty,
-        metadata={"rows": counts["accepted"], "problems": dg.MetadataValue.json(dirty)},
+        passed=not found.problems,
+        metadata={"rows": found.accepted, "problems": dg.MetadataValue.json([*found.problems])},
     )
     yield dg.AssetCheckResult(
         check_name="nothing_was_lost",
-        passed=counts["received"] == counts["accepted"] + counts["quarantined"],
-        metadata=dict(counts),
+        passed=found.lost == 0,
+        metadata={
+            "received": found.received,
+            "accepted": found.accepted,
+            "quarantined": found.quarantined,
+        },
     )
     yield dg.AssetCheckResult(
         check_name="gaps_are_few",
@@ -155,25 +217,17 @@ def bars(
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"gap_share": story.gap_share, "allowed": MAX_GAP_SHARE},
     )
+    yield freshness.check(platform, wanted)
 
 
-def _recount(
-    platform: Platform, raw: RawReader, wanted: dict[str, list[str]]
-) -> tuple[list[str], Counter[str]]:
-    """Problems of the bars as they are stored, and how many rows lie in each store."""
-    dirty: list[str] = []
-    counts: Counter[str] = Counter(received=0, accepted=0, quarantined=0)
+def _recount(platform: Platform, wanted: dict[str, list[str]]) -> Recount:
+    """What is in the stores now; the mirror takes the bars on the way."""
+    show = platform.mirror.bars if platform.mirror.copies("bars") else None
+    found = Recount()
     for symbol, months in wanted.items():
-        name = platform.experiment().symbol(symbol).source
-        for month in months:
-            where = {"symbol": symbol, "month": month}
-            table = platform.lake.read("bars", where=where)
-            counts["accepted"] += table.num_rows
-            counts["quarantined"] += platform.lake.count("quarantined_bars", where)
-            counts["received"] += raw.month(symbol, month, name).num_rows
-            problem = Bars.from_arrow(table, symbol).problem()
-            dirty += [f"{month}: {problem}"] if problem else []
-    return dirty, counts
+        source = platform.experiment().symbol(symbol).source
+        found += recount(platform.lake, platform.raw, symbol, months, source, show)
+    return found
 
 
 def _inspect_months(
@@ -183,31 +237,47 @@ def _inspect_months(
     for symbol, months in wanted.items():
         name, source = platform.source_of(symbol)
         available = source.available(symbol)
-        _check_one_venue(platform, symbol, name)
+        check_one_venue(platform.lake, symbol, name)
         for month in months:
-            rows = raw.month(symbol, month, name)
             start, end = month_bounds(month)
             due = (max(start, available.start), min(end, available.end, platform.now()))
+            made_of = lineage.bars_made_of(platform, symbol, month, due)
+            if not story.rebuild.is_due(symbol, month, made_of):
+                story.keep(platform, symbol, month)
+                _forget_known(platform, raw, symbol, month, made_of)
+                continue
+            rows = raw.month(symbol, month, name)
             if rows.num_rows:
                 inspection = inspect(rows, config, *due)
             else:
                 inspection = nothing_received(name, symbol, month, *due)
             story.add(symbol, month, inspection)
-            yield Tables({"symbol": symbol, "month": month}, _tables(inspection, month, name))
+            tables = Tables(
+                {"symbol": symbol, "month": month},
+                _tables(inspection, month, name),
+                remove=_live_in(rows, LiveBars(platform.lake).read(symbol, month, name)),
+            )
+            yield story.rebuild.write(tables, made_of, content_of(inspection.accepted))
 
 
-def _check_one_venue(platform: Platform, symbol: str, source: str) -> None:
-    """Prices of two venues in one table would look like moves of the market."""
-    if not platform.lake.has("bars"):
+def _live_in(rows: pa.Table, live: pa.Table) -> dict[str, RowIds]:
+    """The live rows that raw rows hold: what is made of the raw rows takes their place."""
+    rowids = folded(live, rows) if live.num_rows else ()
+    return {"live_bars": rowids} if len(rowids) else {}
+
+
+def _forget_known(
+    platform: Platform, raw: RawReader, symbol: str, month: str, made_of: lineage.Parts
+) -> None:
+    """Remove live rows that a month need not be made anew for: they say what it says already."""
+    source = made_of["source"]
+    live = LiveBars(platform.lake).read(symbol, month, source)
+    if not live.num_rows:
         return
-    kept = {other for name, other in platform.lake.partitions("bars", ("symbol", "source"))
-            if name == symbol} - {source}  # fmt: skip
-    if kept:
-        raise SymbolError(
-            f"{symbol} is kept from {', '.join(sorted(kept))}, and would now come from {source!r}; "
-            "venues must not be mixed. Put the former source back under `symbols` in the YAML, or "
-            "start another home (CRYPTO_NN_HOME)."
-        )
+    remove = _live_in(raw.month(symbol, month, source), live)
+    # Only what its bars were made of, should more have come in since that was looked at.
+    if remove and platform.raw.digest(source, symbol, month) == made_of["raw"]:
+        platform.lake.replace({}, {}, remove)
 
 
 def _tables(inspection: Inspection, month: str, source: str) -> dict[str, pa.Table]:

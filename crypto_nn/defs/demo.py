@@ -3,30 +3,63 @@
 import resource
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crypto_nn.bars.calendar import month_of
+from pydantic import TypeAdapter
+
+from crypto_nn.bars.calendar import month_of, shift_month
 from crypto_nn.benchmark.terminal import print_leaderboard, wide_console
 from crypto_nn.environment import use_yaml, yaml_path
 from crypto_nn.errors import ConfigError
 from crypto_nn.experiments import Experiment, add_symbols
-from crypto_nn.sources import FilesConfig, SourceConfig, SyntheticConfig, open_source
+from crypto_nn.sources import SourceConfig, open_source
 
 if TYPE_CHECKING:
     from crypto_nn.defs.graph import Graph
 
 console = wide_console()
+KINDS = ("synthetic", "files", "binance", "polygon")
+NETWORK = {"binance": "BTC-USDT", "polygon": "BTC-USD"}
+HISTORY_MONTHS = 6  # of a live symbol: 118 whole days are due, and five months can be a day short
 
 
-def run_demo(
-    source: str, files: Sequence[Path], predict_months: int, load_graph: Callable[[], "Graph"]
-) -> None:
+@dataclass(frozen=True)
+class Wanted:
+    """What the demo shall show: a kind of source, and its files or symbols."""
+
+    source: str
+    files: Sequence[Path] = ()
+    symbols: Sequence[str] = ()
+    predict_months: int = 1
+
+    def config(self) -> SourceConfig:
+        """The source that this describes.
+
+        Raises:
+            ConfigError: the kind is not known, or files are missing or not wanted.
+        """
+        if self.source not in KINDS:
+            raise ConfigError(f"--source {self.source!r} is not known; there are {list(KINDS)}.")
+        if (self.source == "files") != bool(self.files):
+            raise ConfigError("--files and --source files go together: name both, or neither.")
+        settings: dict[str, Any] = {"kind": self.source}
+        if self.source == "files":
+            settings["paths"] = [str(file.resolve()) for file in self.files]
+        elif self.source in NETWORK:
+            settings["symbols"] = list(self.symbols) or [NETWORK[self.source]]
+        adapter: TypeAdapter[SourceConfig] = TypeAdapter(SourceConfig)
+        return adapter.validate_python(settings)
+
+
+def run_demo(wanted: Wanted, load_graph: Callable[[], "Graph"]) -> None:
     """Write the YAML, run every box of the graph, and print what came out on one screen."""
     started = time.monotonic()
     path = yaml_path()
-    symbols = _write_yaml(path, source, files)
+    symbols = _write_yaml(path, wanted)
+    predict_months = wanted.predict_months
     use_yaml(path)
     graph = load_graph()  # partitions are made of the YAML that was just written
     universes = dict.fromkeys(graph.experiment.universe_of(name) for name in symbols)
@@ -54,31 +87,22 @@ def run_demo(
     _print_tables(graph, time.monotonic() - started)
 
 
-def _write_yaml(path: Path, source: str, files: Sequence[Path]) -> list[str]:
-    config: SourceConfig
-    if source == "synthetic":
-        config = SyntheticConfig()
-    elif source == "files":
-        if not files:
-            raise ConfigError("--source files needs --files: a file, folder or pattern of bars.")
-        config = FilesConfig(paths=tuple(str(file.resolve()) for file in files))
-    else:
-        raise ConfigError(f"--source {source!r} is not known; there are synthetic, files.")
+def _write_yaml(path: Path, asked: Wanted) -> list[str]:
+    config = asked.config()
     opened = open_source(config)
+    name = _source_name(path, asked.source, config)
     wanted: dict[str, dict[str, Any]] = {}
-    for symbol in opened.symbols():
+    for symbol in asked.symbols or opened.symbols():
         there = opened.available(symbol)
-        last = month_of(there.end - 1)
-        wanted[symbol] = {
-            "source": source,
-            "first_month": month_of(there.start),
-            "last_month": last,
-        }
+        last, first = month_of(there.end - 1), month_of(there.start)
+        if there.live:  # goes on by itself; the demo begins with the last months alone
+            first, last = max(first, shift_month(last, 1 - HISTORY_MONTHS)), ""
+        wanted[symbol] = {"source": name, "first_month": first, "last_month": last or None}
     given = config.model_dump(mode="json", exclude_defaults=True) | {"kind": config.kind}
-    name = _source_name(path, source, config)
-    wanted = {symbol: months | {"source": name} for symbol, months in wanted.items()}
     experiment: Experiment = add_symbols(path, wanted, {name: given})
-    console.print(f"[bold]crypto_nn demo[/]: {', '.join(wanted)} from {source}; settings in {path}")
+    console.print(
+        f"[bold]crypto_nn demo[/]: {', '.join(wanted)} from {asked.source}; settings in {path}"
+    )
     return [symbol for symbol in experiment.symbols if symbol in wanted]
 
 

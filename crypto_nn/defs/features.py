@@ -1,4 +1,4 @@
-"""What a model sees, what it should have said, and which rows teach or test it."""
+"""What a model sees, and which rows teach or test it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from crypto_nn import pictures
 from crypto_nn.bars import Bars, Times
-from crypto_nn.bars.calendar import month_bounds, months_between
+from crypto_nn.bars.calendar import month_bounds
+from crypto_nn.defs import lineage
 from crypto_nn.defs.io_managers import Partitions, TableReader, Tables
 from crypto_nn.defs.partitions import (
     EXPERIMENT,
@@ -31,6 +32,7 @@ from crypto_nn.features.splits import (
     from_arrow,
     make_splits,
 )
+from crypto_nn.store.lineage import hash_of
 
 if TYPE_CHECKING:
     from crypto_nn.features import FeatureSet
@@ -39,27 +41,14 @@ SAMPLE_CUTS = 5
 SAMPLE_BARS = 3 * 1440
 
 
-def _history(
-    platform: Platform, bars: TableReader, symbol: str, start: np.datetime64, end: np.datetime64
-) -> tuple[Bars, bool]:
-    """The bars of [start, end), and whether all months that they need are in the lake.
-
-    Where a month has not been ingested yet, what follows it stays null instead of being computed
-    from half of its history. Months before the symbol's first one are not missing, nor are those
-    that were ingested and had no bar.
-    """
-    found = Bars.from_arrow(bars.read(where={"symbol": symbol}, start=start, end=end), symbol)
-    first = platform.experiment().symbol(symbol).first_month
-    there = {month for name, month in platform.lake.partitions("bars", ("symbol", "month"))
-             if name == symbol}  # fmt: skip
-    earlier = {month for month in months_between(start, end)[:-1] if month >= first} - there
-    source = platform.experiment().symbol(symbol).source
-    empty = {month for month in earlier if platform.raw.has(symbol, month, source)
-             and not platform.raw.read(symbol, month, source).num_rows}  # fmt: skip
-    return found, earlier == empty
+def read_bars(bars: TableReader, symbol: str, stretch: lineage.Stretch) -> Bars:
+    """The bars of a symbol that open in a stretch of time."""
+    start, end = stretch
+    return Bars.from_arrow(bars.read(where={"symbol": symbol}, start=start, end=end), symbol)
 
 
-def _keyed(table: pa.Table, symbol: str, month: str) -> pa.Table:
+def keyed(table: pa.Table, symbol: str, month: str) -> pa.Table:
+    """The rows with the columns that say whose and of which month they are."""
     for name, value in (("month", month), ("symbol", symbol)):
         table = table.add_column(0, name, pa.array([value] * table.num_rows, pa.string()))
     return table
@@ -87,9 +76,11 @@ def features(
     Each month is computed from its canonical anchor, so that months can run in parallel and a
     live stream gives the same bits.
     """
-    story = _FeatureStory(platform.feature_set(platform.experiment()))
+    rebuild = lineage.Rebuild(context, platform)
+    story = _FeatureStory(platform.feature_set(platform.experiment()), rebuild)
     wanted = by_symbol(context.partition_keys, "month")
     yield dg.Output(Partitions(_feature_months(platform, bars, wanted, story), story.describe))
+    story.recount(platform)
     yield dg.AssetCheckResult(
         check_name="features_are_finite",
         passed=story.infinite == 0,
@@ -108,6 +99,7 @@ class _FeatureStory:
     """What was computed, for the asset's page and its checks."""
 
     feature_set: "FeatureSet"
+    rebuild: lineage.Rebuild
     rows: int = 0
     null: int = 0
     infinite: int = 0
@@ -115,15 +107,16 @@ class _FeatureStory:
     history: Bars | None = None
     x_NF: NDArray[np.float32] | None = None
 
-    def add(self, symbol: str, month: str, history: Bars, x_NF: NDArray[np.float32]) -> None:
+    def add(self, symbol: str, month: str, x_NF: NDArray[np.float32]) -> None:
         self.rows += len(x_NF)
         self.null += int(np.isnan(x_NF).any(axis=1).sum())
         self.infinite += int(np.isinf(x_NF).sum())
         self.title = f"{symbol}, {month}: each feature's distribution"
-        self.history, self.x_NF = history, x_NF
+        self.x_NF = x_NF
 
     def describe(self) -> dict[str, Any]:
         told: dict[str, Any] = {
+            **self.rebuild.describe(),
             "rows_with_a_null": self.null,
             "null_share": self.null / self.rows if self.rows else 0.0,
             "fingerprint": self.feature_set.fingerprint,
@@ -134,6 +127,16 @@ class _FeatureStory:
             picture = pictures.feature_histograms(columns, title=self.title)
             told["distributions"] = dg.MetadataValue.md(pictures.markdown(picture, self.title))
         return told
+
+    def recount(self, platform: Platform) -> None:
+        """Judge what was left as it is by its stored rows: its checks may never have run."""
+        for symbol, month in self.rebuild.unchanged:
+            where = {"symbol": symbol, "month": month}
+            stored = platform.lake.read("features", self.feature_set.names, where)
+            self.rows += stored.num_rows
+            self.infinite += sum(
+                int(np.isinf(column.to_numpy()).sum()) for column in stored.columns
+            )
 
     def leaks(self) -> list[str]:
         """What prefix and perturbation tests find on a sample of the last month's bars."""
@@ -157,12 +160,19 @@ def _feature_months(
     for symbol, months in wanted.items():
         for month in months:
             start, end = month_bounds(month)
-            history, complete = _history(platform, bars, symbol, feature_set.anchor(month), end)
+            stretch = feature_set.anchor(month), end
+            complete, resting = story.rebuild.behind(symbol, stretch)
+            history = read_bars(bars, symbol, stretch)
+            made_of = lineage.features_made_of(platform, history, complete)
+            story.history = history
+            if not story.rebuild.is_due(symbol, month, made_of):
+                continue
             x_NF = feature_set.compute_month(history, month, complete=complete)
-            story.add(symbol, month, history, x_NF)
-            table = _feature_table(feature_set, history.between(start, end).ts, x_NF)
-            keys = {"symbol": symbol, "month": month}
-            yield Tables(keys, {"features": _keyed(table, symbol, month)})
+            story.add(symbol, month, x_NF)
+            ts = history.between(start, end).ts
+            table = keyed(_feature_table(feature_set, ts, x_NF), symbol, month)
+            tables = Tables({"symbol": symbol, "month": month}, {"features": table})
+            yield story.rebuild.write(tables, made_of, hash_of(ts, x_NF), resting)
 
 
 def _feature_table(feature_set: "FeatureSet", ts: Times, x_NF: NDArray[np.float32]) -> pa.Table:
@@ -174,64 +184,6 @@ def _feature_table(feature_set: "FeatureSet", ts: Times, x_NF: NDArray[np.float3
         fields.append(pa.field(name, pa.float32(), metadata=about))
         columns.append(pa.array(np.ascontiguousarray(x_NF[:, i]), from_pandas=True))
     return pa.table(columns, schema=pa.schema(fields))
-
-
-@dg.asset(
-    partitions_def=symbol_months,
-    ins={"bars": dg.AssetIn(partition_mapping=months_around(1, 1))},
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    io_manager_key="lake",
-    group_name="features",
-    kinds={"duckdb"},
-    owners=["team:ml"],
-    code_version=EXPERIMENT.digest("labels"),
-    check_specs=[dg.AssetCheckSpec("classes_are_balanced", asset="labels")],
-)
-def labels(
-    context: dg.AssetExecutionContext, platform: Platform, bars: TableReader
-) -> Iterator[dg.Output[Partitions] | dg.AssetCheckResult]:
-    """Where the price went: down, flat or up, per horizon, with the time the answer was known.
-
-    A move is up or down where it exceeds k times the volatility expected over the horizon.
-    Labels are null until their horizon has passed.
-    """
-    from crypto_nn.features.labels import compute_labels
-
-    config = platform.experiment().labels
-    wanted = by_symbol(context.partition_keys, "month")
-    shares = np.zeros((len(config.horizons), 3))
-    nulls = 0
-
-    def compute() -> Iterator[Tables]:
-        nonlocal nulls
-        for symbol, months in wanted.items():
-            for month in months:
-                history, complete = _history(platform, bars, symbol, *config.bars_needed(month))
-                found = compute_labels(history, config, complete).between(*month_bounds(month))
-                for h, classes in enumerate(found.classes_NH.T):
-                    shares[h] += [(classes == c).sum() for c in range(3)]
-                    nulls += int((classes < 0).sum())
-                table = _keyed(found.to_arrow(), symbol, month)
-                yield Tables({"symbol": symbol, "month": month}, {"labels": table})
-
-    def describe() -> dict[str, Any]:
-        title = f"Share of down, flat and up at k = {config.k}"
-        counts = {f"{h}m": shares[i].tolist() for i, h in enumerate(config.horizons)}
-        svg = pictures.class_balance(counts, title=title)
-        return {
-            "k": config.k,
-            "null_labels": nulls,
-            "class_balance": dg.MetadataValue.md(pictures.markdown(svg, title)),
-        }
-
-    yield dg.Output(Partitions(compute(), describe))
-    share = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
-    yield dg.AssetCheckResult(
-        check_name="classes_are_balanced",
-        passed=bool((share.max(axis=1) < 0.6).all()) or not shares.sum(),
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={f"{h}m": str(share[i].round(4).tolist()) for i, h in enumerate(config.horizons)},
-    )
 
 
 @dg.asset(

@@ -198,9 +198,11 @@ def predictions(
                 counts["odd"] += int((~np.isclose(sums, 1, atol=1e-6)).sum())
                 counts["in_sample"] += int(table["in_sample"].to_numpy(zero_copy_only=False).sum())
                 yield Tables({"symbol": symbol, "month": month}, {"predictions": table})
+                _mirror(platform, table, symbol, month)  # the lake has it now
 
     def describe() -> dict[str, Any]:
-        return {"versions": dg.MetadataValue.json(used), "in_sample_rows": counts["in_sample"]}
+        told = {"versions": dg.MetadataValue.json(used), "in_sample_rows": counts["in_sample"]}
+        return told | platform.mirror.metadata()
 
     yield dg.Output(Partitions(compute(), describe))
     yield dg.AssetCheckResult(
@@ -208,6 +210,16 @@ def predictions(
         passed=counts["odd"] == 0,
         metadata={"rows": counts["rows"], "rows_that_do_not_sum_to_one": counts["odd"]},
     )
+
+
+def _mirror(platform: Platform, table: pa.Table, symbol: str, month: str) -> None:
+    """Copy predictions to the database, where there is one, with the features it asks for."""
+    mirror, features = platform.mirror, None
+    if mirror.copies("predictions") and mirror.config.features:
+        columns = ("ts", *mirror.config.features)
+        where = {"symbol": symbol, "month": month}
+        features = platform.lake.read("features", columns, where)
+    mirror.predictions(table, features)
 
 
 def _predict_month(

@@ -14,10 +14,10 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from crypto_nn.bars import Bars
+from crypto_nn.bars import Bars, Times
 from crypto_nn.defs.resources import Platform
 from crypto_nn.errors import LakeError
-from crypto_nn.store.lake import Lake
+from crypto_nn.store.lake import Lake, RowIds
 from crypto_nn.store.raw import RawStore
 
 Metadata = Mapping[str, Any]
@@ -25,13 +25,17 @@ Metadata = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class RawMonth:
-    """One month of one symbol, as a source gave it."""
+    """Bars of one symbol and month, as a source gave them.
+
+    Attributes:
+        received_at: when, UTC: one time for all, or one for each row.
+    """
 
     source: str
     symbol: str
     month: str
     bars: Bars
-    received_at: np.datetime64
+    received_at: np.datetime64 | Times
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,17 @@ class RawMonths:
 
 @dataclass(frozen=True)
 class Tables:
-    """The rows of one partition, of one or several tables: they are replaced together."""
+    """The rows of one partition, of one or several tables: they are replaced together.
+
+    Attributes:
+        own: the partition of single tables, where it is another than `partition`.
+        remove: rows of other tables whose place these take, by table and `rowid`.
+    """
 
     partition: Mapping[str, str]
     tables: Mapping[str, pa.Table]
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    remove: Mapping[str, RowIds] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,15 +112,17 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: RawMonths) -> None:
         """Append what is new of each month; known rows change nothing."""
-        counts = {"rows_received": 0, "rows_new": 0, "rows_total": 0}
+        counts = {"rows_received": 0, "rows_new": 0}
+        totals: dict[tuple[str, str, str], int] = {}
         for part in obj.parts:
             done = self.platform.raw.append(
                 part.source, part.symbol, part.month, part.bars, part.received_at
             )
             counts["rows_received"] += len(part.bars)
             counts["rows_new"] += done.rows_new
-            counts["rows_total"] += done.rows_total
-        context.add_output_metadata({"dagster/row_count": counts["rows_total"], **counts})
+            totals[part.source, part.symbol, part.month] = done.rows_total
+        total = sum(totals.values())
+        context.add_output_metadata({"dagster/row_count": total, "rows_total": total, **counts})
         context.add_output_metadata(dict(obj.describe()))
 
     def load_input(self, context: dg.InputContext) -> RawReader:
@@ -126,7 +139,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """Replace each partition; readers see it before or after, never between."""
         lake, rows, snapshot, main = self.platform.lake, 0, 0, ""
         for part in obj.parts:
-            snapshot = lake.replace(part.tables, part.partition)
+            snapshot = lake.replace(part.tables, part.partition, part.remove, part.own)
             main = next(iter(part.tables))
             rows += part.tables[main].num_rows
         if not main:

@@ -182,10 +182,15 @@ def model_metrics(context: dg.AssetExecutionContext, platform: Platform) -> dg.O
     ]
     keys = {"universe": universe, "model_version": version}
     table = pa.Table.from_pylist([*_earlier_days(platform, keys), *rows])
+
+    def store() -> Iterator[Tables]:
+        yield Tables(keys, {"model_metrics": table})
+        platform.mirror.model_metrics(pa.Table.from_pylist(rows))  # the lake has them now
+
     shown = ("symbol", "horizon", "accuracy", "majority", "log_loss_skill", "rows")
     records = [dg.TableRecord({name: row[name] for name in shown}) for row in rows]
     return dg.Output(
-        Partitions([Tables(keys, {"model_metrics": table})]),
+        Partitions(store(), platform.mirror.metadata),
         metadata={
             "version": version,
             "latency_ms": latency_ms,

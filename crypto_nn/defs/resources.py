@@ -14,6 +14,7 @@ from crypto_nn.experiments import Experiment
 from crypto_nn.monitoring.alerts import Alerts
 from crypto_nn.monitoring.ledger import LakeLedger
 from crypto_nn.sources import BarSource, open_source
+from crypto_nn.store.database import Mirror
 from crypto_nn.store.lake import Lake
 from crypto_nn.store.models import ModelStore
 from crypto_nn.store.raw import RawStore
@@ -61,6 +62,11 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
         """What tells a person: the log, and the webhook of the YAML where there is one."""
         spool = Path(self.home) / "alerts_spool"
         return Alerts(self.experiment().alerts, spool, LakeLedger(self.lake))
+
+    @cached_property
+    def mirror(self) -> Mirror:
+        """The copy of tables in Postgres or Supabase; off where the YAML names no table."""
+        return Mirror(self.experiment().database, Path(self.home) / "mirror")
 
     @property
     def work(self) -> Path:

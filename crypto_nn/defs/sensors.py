@@ -6,8 +6,9 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
-from crypto_nn.defs.automation import RETRAIN
+from crypto_nn.defs.automation import REFRESH, RETRAIN
 from crypto_nn.defs.partitions import EXPERIMENT
+from crypto_nn.defs.repairs import ACTIVE, requests
 from crypto_nn.defs.resources import Platform
 from crypto_nn.monitoring.alerts import Alert
 from crypto_nn.monitoring.retraining import (
@@ -20,12 +21,6 @@ from crypto_nn.monitoring.retraining import (
 _ON = EXPERIMENT.automation.enabled
 _SENSORS_ON = dg.DefaultSensorStatus.RUNNING if _ON else dg.DefaultSensorStatus.STOPPED
 EVENTS_PER_TICK = 200
-ACTIVE = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 
 def _new_days(context: dg.SensorEvaluationContext) -> tuple[list[DriftedDay], str]:
@@ -169,4 +164,19 @@ def alert_on_failure(context: dg.RunFailureSensorContext, platform: Platform) ->
     )
 
 
-SENSORS = [retrain_on_drift, alert_on_drift, alert_on_failure]
+@dg.sensor(job=REFRESH, minimum_interval_seconds=600, default_status=_SENSORS_ON)
+def fill_missing_partitions(
+    context: dg.SensorEvaluationContext, platform: Platform
+) -> dg.SensorResult:
+    """Make what is missing or stale, without waiting for the hour.
+
+    It finds what a machine that slept has missed, what a late revision has changed, and what a
+    refilled gap has. The first fetch of a symbol is left to the schedule `refresh_bars`.
+    """
+    this = str(platform.now().astype("datetime64[M]"))
+    asked = list(requests(platform, context.instance, EXPERIMENT, this, None))
+    reason = None if asked else dg.SkipReason("Nothing is missing or stale.")
+    return dg.SensorResult(run_requests=asked, skip_reason=reason)
+
+
+SENSORS = [retrain_on_drift, alert_on_drift, alert_on_failure, fill_missing_partitions]

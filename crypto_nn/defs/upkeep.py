@@ -7,6 +7,7 @@ import dagster as dg
 
 from crypto_nn.defs.resources import Platform
 from crypto_nn.store.atomic import sweep
+from crypto_nn.store.lake import Lake
 
 KEPT_SNAPSHOTS = 300  # some days of hourly refreshes, so that a training's own is among them
 WORK_SECONDS = 14 * 86_400
@@ -21,17 +22,24 @@ def _forget(work: Path) -> list[Path]:
     return files
 
 
+def pinned_snapshots(lake: Lake) -> list[int]:
+    """The snapshots that checkpoints learned from."""
+    if not lake.has("checkpoints"):
+        return []
+    found = lake.read("checkpoints", ("snapshot",))["snapshot"].drop_null()
+    return sorted(set(found.to_pylist()))
+
+
 @dg.op(description="Merge small files, expire snapshots that no checkpoint needs, sweep leftovers.")
 def tidy_up(context: dg.OpExecutionContext, platform: Platform) -> None:
     """The snapshots that kept checkpoints learned from stay readable."""
-    lake = platform.lake
-    pinned: list[int] = []
-    if lake.has("checkpoints"):
-        found = lake.read("checkpoints", ("snapshot",))["snapshot"].drop_null()
-        pinned = sorted(set(found.to_pylist()))
-    done = lake.maintain(pinned, keep=KEPT_SNAPSHOTS)
+    pinned = pinned_snapshots(platform.lake)
+    done = platform.lake.maintain(pinned, keep=KEPT_SNAPSHOTS)
     swept = [*sweep(platform.raw.root), *platform.models.sweep(), *_forget(platform.work)]
     context.log.info("%s; %d stale temporary files removed; pinned %s", done, len(swept), pinned)
+    mirrored = platform.mirror.flush(force=True)
+    if mirrored.waiting or mirrored.set_aside:
+        context.log.warning("The database lacks rows: %s", mirrored.metadata())
 
 
 @dg.job(tags={"reason": "upkeep"})

@@ -4,6 +4,7 @@ for want of data; matplotlib loads when the first one is drawn."""
 from crypto_nn.pictures.canvas import Picture
 from crypto_nn.pictures.class_balance import class_balance
 from crypto_nn.pictures.confusion_matrices import confusion_matrices
+from crypto_nn.pictures.coverage import Hours, coverage
 from crypto_nn.pictures.drift_bars import drift_bars
 from crypto_nn.pictures.embed import data_uri, markdown
 from crypto_nn.pictures.equity_curves import equity_curves
@@ -14,9 +15,11 @@ from crypto_nn.pictures.price_chart import price_chart
 from crypto_nn.pictures.reliability_diagrams import reliability_diagrams
 
 __all__ = [
+    "Hours",
     "Picture",
     "class_balance",
     "confusion_matrices",
+    "coverage",
     "data_uri",
     "drift_bars",
     "equity_curves",

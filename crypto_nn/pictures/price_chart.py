@@ -89,7 +89,9 @@ def _paint_candles(axes: "Axes", bars: Bars) -> None:
         axes.vlines(x, some.low, some.high, color=colour, lw=0.8)
         bottom = np.minimum(some.open, some.close)
         axes.bar(x, np.abs(some.close - some.open), width, bottom, color=colour, lw=0)
-    axes.set_ylim(float(np.nanmin(bars.low)), float(np.nanmax(bars.high)))
+    low, high = float(np.nanmin(bars.low)), float(np.nanmax(bars.high))
+    air = 0.0 if low < high else 0.01 * high  # a price that never moved still needs a scale
+    axes.set_ylim(low - air, high + air)
     axes.margins(y=0.05)
 
 

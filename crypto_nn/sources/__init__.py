@@ -4,11 +4,17 @@ from typing import Annotated
 
 from pydantic import Field
 
+from crypto_nn.sources.binance import BinanceConfig
 from crypto_nn.sources.files import FilesConfig, FileSource
+from crypto_nn.sources.polygon import PolygonConfig
 from crypto_nn.sources.source import Availability, BarSource
+from crypto_nn.sources.supabase import SupabaseConfig, SupabaseSource
 from crypto_nn.sources.synthetic import SyntheticConfig, SyntheticSource
 
-SourceConfig = Annotated[FilesConfig | SyntheticConfig, Field(discriminator="kind")]
+SourceConfig = Annotated[
+    BinanceConfig | FilesConfig | PolygonConfig | SupabaseConfig | SyntheticConfig,
+    Field(discriminator="kind"),
+]
 
 
 def open_source(config: SourceConfig) -> BarSource:
@@ -19,9 +25,13 @@ def open_source(config: SourceConfig) -> BarSource:
 __all__ = [
     "Availability",
     "BarSource",
+    "BinanceConfig",
     "FileSource",
     "FilesConfig",
+    "PolygonConfig",
     "SourceConfig",
+    "SupabaseConfig",
+    "SupabaseSource",
     "SyntheticConfig",
     "SyntheticSource",
     "open_source",

@@ -1,7 +1,10 @@
 """Bars from files that are already there: one's own, or archives of exchanges and vendors."""
 
 import glob
-from collections.abc import Iterator
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,12 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from crypto_nn.bars import M1, Bars, Timeframe
 from crypto_nn.bars.calendar import TS
 from crypto_nn.bars.symbol import check_symbol
-from crypto_nn.errors import SourceError
+from crypto_nn.errors import BarsError, SourceError
 from crypto_nn.sources.formats import open_bar_files
+from crypto_nn.sources.formats.bar_file import readable, shown
 from crypto_nn.sources.formats.index import FileIndex, index_file
 from crypto_nn.sources.formats.naming import Naming
-from crypto_nn.sources.formats.rows import read_rows
+from crypto_nn.sources.formats.rows import Reader
+from crypto_nn.sources.formats.survey import describe, spacing_problem
+from crypto_nn.sources.formats.venues import check_one_venue, find_conflict
 from crypto_nn.sources.source import Availability, BarSource
+from crypto_nn.sources.survey import Found
 
 ENDINGS = (".parquet", ".pq", ".csv", ".tsv", ".csv.gz", ".zip")
 CHUNK_ROWS = 31 * 1440
@@ -69,7 +76,9 @@ class FileSource(BarSource):
     def __init__(self, config: FilesConfig) -> None:
         self.config = config
         self._naming = Naming(config.symbols)
+        self._reader = Reader(self._naming)
         self._known: dict[Path, tuple[tuple[int, int], list[FileIndex]]] = {}
+        self._one_venue: dict[str, list[FileIndex]] = {}
 
     def symbols(self) -> tuple[str, ...]:
         """Every symbol that occurs in the files."""
@@ -82,18 +91,32 @@ class FileSource(BarSource):
         end = max(index.high(symbol) for index in found) + M1.step
         return Availability(start, end, live=False)
 
+    def state(self) -> str:
+        """Hash of the files' names, sizes and times of change."""
+        seen = hashlib.sha256()
+        for path in self._paths():
+            with readable(shown(path)):
+                status = path.stat()
+            told = f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode()
+            seen.update(os.fsencode(path.resolve()) + told)
+        return seen.hexdigest()[:16]
+
     def fetch(
         self, symbol: str, timeframe: Timeframe, start: np.datetime64, end: np.datetime64
     ) -> Iterator[Bars]:
         """The rows whose bars open in [start, end), at most a month of them at a time.
 
         Raises:
-            SourceError: no file has the symbol, or `timeframe` is not 1m.
+            SourceError: no file has the symbol, its files are of two venues, or `timeframe` is
+                not 1m.
             BarsError: a file is not what it should be.
         """
         if timeframe != M1:
             raise SourceError(f"Files hold {M1} bars, not {timeframe}: fetch those and resample.")
         found = self._of(symbol)
+        if self._one_venue.get(symbol) != found:
+            check_one_venue(symbol, found, self._naming)
+            self._one_venue[symbol] = found
         return self._read(found, symbol, start.astype(TS), end.astype(TS))
 
     def _read(
@@ -101,7 +124,7 @@ class FileSource(BarSource):
     ) -> Iterator[Bars]:
         waiting: list[Bars] = []
         for index in sorted(found, key=lambda index: (index.low(symbol), index.file.label)):
-            for number, bars in enumerate(read_rows(index, self._naming, symbol, start, end)):
+            for number, bars in enumerate(self._reader.rows(index, symbol, start, end)):
                 if waiting and number == 0 and np.isnat(bars.ts[0]):
                     yield Bars.concat(waiting)  # its first rows must not come after another file's
                     waiting = []
@@ -117,29 +140,67 @@ class FileSource(BarSource):
         self.check_symbol(symbol)
         found = [index for index in self._indexes() if symbol in index.parts]
         for index in found:
-            spacing = index.spacing[symbol]
-            if spacing != M1.step:
-                raise SourceError(
-                    f"{index.file.label} has a bar of {symbol} every "
-                    f"{spacing / np.timedelta64(1, 's'):g} s; one a minute is due. Give one-minute "
-                    "bars (slower ones are made of them), or leave the file out of `paths`."
-                )
+            problem = spacing_problem(index, symbol)
+            if problem:
+                raise SourceError(problem)
         return found
 
+    def survey(self, symbols: Sequence[str] | None = None) -> list[Found]:
+        """What each file holds, and why one would be refused; a bad one does not hide the others.
+
+        Only times and symbols are read, and prices where two files of a symbol overlap.
+
+        Args:
+            symbols: only files of these, and files that cannot be read; all where None.
+        """
+        rows: list[Found] = []
+        indexes: list[FileIndex] = []
+        paths: dict[Path, Path] = {}
+        for given in self.config.paths:
+            try:
+                paths |= {path.resolve(): path for path in _expand(given)}
+            except SourceError as error:
+                rows.append(Found(given, refused=str(error)))
+        for _, path in sorted(paths.items()):
+            try:
+                indexes += self._index(path)
+                rows += [row for index in self._index(path) for row in describe(index)]
+            except BarsError as error:
+                rows.append(Found(shown(path), refused=str(error)))
+        return [
+            row
+            for row in _of_one_venue(rows, indexes, self._naming)
+            if symbols is None or row.symbol is None or row.symbol in symbols
+        ]
+
     def _indexes(self) -> list[FileIndex]:
-        found: list[FileIndex] = []
-        for path in self._paths():
+        return [index for path in self._paths() for index in self._index(path)]
+
+    def _index(self, path: Path) -> list[FileIndex]:
+        with readable(shown(path)):
             status = path.stat()
-            state = (status.st_mtime_ns, status.st_size)
-            if path not in self._known or self._known[path][0] != state:
-                files = open_bar_files(path)
-                self._known[path] = (state, [index_file(file, self._naming) for file in files])
-            found += self._known[path][1]
-        return found
+        state = (status.st_mtime_ns, status.st_size)
+        if path not in self._known or self._known[path][0] != state:
+            files = open_bar_files(path)
+            self._known[path] = (state, [index_file(file, self._naming) for file in files])
+        return self._known[path][1]
 
     def _paths(self) -> list[Path]:
         found = {path.resolve(): path for given in self.config.paths for path in _expand(given)}
         return [found[real] for real in sorted(found)]
+
+
+def _of_one_venue(rows: list[Found], indexes: list[FileIndex], naming: Naming) -> Iterator[Found]:
+    """The rows; those of a symbol whose files are not of one venue are refused."""
+    conflicts = {}
+    for symbol in {row.symbol for row in rows if row.symbol}:
+        fit = {row.origin for row in rows if row.symbol == symbol and not row.refused}
+        found = find_conflict(symbol, [i for i in indexes if i.file.label in fit], naming)
+        if found is not None:
+            conflicts[symbol] = found.told
+    for row in rows:
+        told = "" if row.refused or row.symbol is None else conflicts.get(row.symbol, "")
+        yield replace(row, refused=told, months={}) if told else row
 
 
 def _chunks(bars: Bars) -> Iterator[Bars]:
@@ -157,12 +218,17 @@ def _chunks(bars: Bars) -> Iterator[Bars]:
 
 
 def _expand(given: str) -> list[Path]:
-    path = Path(given).expanduser()
-    if path.is_dir():
-        return _inside(path)
-    if path.is_file():
-        return [path]
-    matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
+    try:
+        path = Path(given).expanduser()
+        if path.is_dir():
+            return _inside(path)
+        if path.is_file():
+            return [path]
+        matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
+    except (OSError, ValueError, RuntimeError) as error:  # not permitted; no such user in ~user
+        raise SourceError(
+            f"{given!r} cannot be looked for: {error}. Correct the source's `paths`."
+        ) from error
     if not matches:
         raise SourceError(
             f"There is no file, folder or match for {given!r} in {Path.cwd()}. "
@@ -172,8 +238,8 @@ def _expand(given: str) -> list[Path]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    every = sorted(path for path in folder.rglob("*") if path.is_file())
-    files = [p for p in every if p.name.lower().endswith(ENDINGS) and not p.name.startswith(".")]
+    every = sorted(path for path in _below(folder) if path.is_file() or path.is_symlink())
+    files = [p for p in every if p.name.lower().endswith(ENDINGS) and not _is_hidden(p, folder)]
     if not files:
         some = ", ".join(path.name for path in every[:5]) or "nothing"
         raise SourceError(
@@ -181,3 +247,28 @@ def _inside(folder: Path) -> list[Path]:
             f"Due are files that end in {', '.join(ENDINGS)}."
         )
     return files
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, also through links; what is reached twice is looked into once."""
+
+    def refuse(error: OSError) -> None:
+        raise SourceError(
+            f"Folder {error.filename} cannot be read: {error.strerror}. Permit it, or leave it out "
+            "of `paths`."
+        ) from error
+
+    seen: set[str] = set()
+    for here, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
+        real = os.path.realpath(here)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(here, name) for name in files)
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    """Whether tools keep it for themselves: .hidden, or in a folder such as _temporary."""
+    *folders, name = path.relative_to(folder).parts
+    return name.startswith(".") or any(part.startswith((".", "_")) for part in folders)

@@ -46,6 +46,13 @@ class BarSource(ABC):
             SourceError: the source does not know the symbol.
         """
 
+    def state(self) -> str | None:
+        """A short text that changes whenever there may be other bars; None where only asking tells.
+
+        Cheap: nothing is read or asked over the network.
+        """
+        return None
+
     @abstractmethod
     def fetch(
         self, symbol: str, timeframe: Timeframe, start: np.datetime64, end: np.datetime64

@@ -136,6 +136,10 @@ class SyntheticSource(BarSource):
         self.check_symbol(symbol)
         return Availability(_instant(self.config.start), _instant(self.config.end), live=False)
 
+    def state(self) -> str:
+        """Hash of the configuration: it decides every bar."""
+        return f"{zlib.crc32(self.config.model_dump_json().encode()):08x}"
+
     def fetch(
         self, symbol: str, timeframe: Timeframe, start: np.datetime64, end: np.datetime64
     ) -> Iterator[Bars]:

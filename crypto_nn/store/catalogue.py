@@ -124,6 +124,22 @@ class Catalogue:
         return re.sub(r"(password=|://[^:@/ ]*:)[^@ ]+", r"\1…", said)
 
     @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        """Let the process's DuckDB work in one thread meanwhile.
+
+        For rows that one thread handles anyway this takes a third less time: DuckDB's calling
+        thread does not sleep while another works, but asks it over and over whether it has done.
+        Whoever queries in other threads at the same time gets the right answer, perhaps later.
+        """
+        cursor = self.cursor()
+        try:
+            cursor.execute("SET threads = 1")
+            yield
+        finally:
+            cursor.execute("RESET threads")
+            cursor.close()
+
+    @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the right to write; others wait.
 

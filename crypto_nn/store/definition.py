@@ -1,5 +1,7 @@
 """Tables made in the lake as they are declared, and grown as their columns grow."""
 
+from collections.abc import Mapping, Sequence
+
 import pyarrow as pa
 
 from crypto_nn.store.catalogue import Connection
@@ -8,14 +10,22 @@ from crypto_nn.store.quoting import literal, quote
 from crypto_nn.store.tables import Column, TableSpec, arrow_type, duckdb_type
 
 
-def define(cursor: Connection, spec: TableSpec, schema: pa.Schema) -> None:
+def define(
+    cursor: Connection,
+    spec: TableSpec,
+    schema: pa.Schema,
+    stored: Mapping[str, pa.DataType] | None = None,
+) -> None:
     """Make the stored table able to take rows of this schema: create, add columns, widen types.
+
+    Args:
+        stored: the columns that the table has, where the caller knows: see `stored_columns`.
 
     Raises:
         LakeError: a stored column cannot hold what comes; the message names it.
     """
     extra = tuple(_column(field) for field in schema if field.name not in spec.by_name)
-    stored = _stored_columns(cursor, spec.name)
+    stored = stored_columns(cursor, [spec.name])[spec.name] if stored is None else stored
     if not stored:
         _create(cursor, spec, extra)
         return
@@ -26,19 +36,34 @@ def define(cursor: Connection, spec: TableSpec, schema: pa.Schema) -> None:
             _widen(cursor, spec.name, column, stored[column.name])
 
 
+def keep_inline(cursor: Connection, spec: TableSpec) -> None:
+    """Let appends of up to `spec.inline_rows` rows to a stored table lie in the catalogue.
+
+    DuckLake refuses such a setting in the transaction that makes the table.
+    """
+    cursor.execute(
+        f"CALL lake.set_option('data_inlining_row_limit', {spec.inline_rows},"
+        f" table_name => {literal(spec.name)})"
+    )
+
+
 def _column(field: pa.Field) -> Column:
     comment = (field.metadata or {}).get(b"comment", b"").decode()
     return Column(field.name, str(duckdb_type(field.type)), comment)
 
 
-def _stored_columns(cursor: Connection, name: str) -> dict[str, pa.DataType]:
+def stored_columns(cursor: Connection, names: Sequence[str]) -> dict[str, dict[str, pa.DataType]]:
+    """The columns of these tables in order; none of a table that is not there."""
     rows = cursor.execute(
-        "SELECT column_name, data_type FROM duckdb_columns()"
-        " WHERE database_name = 'lake' AND schema_name = 'main' AND table_name = ?"
-        " ORDER BY column_index",
-        [name],
+        "SELECT table_name, column_name, data_type FROM duckdb_columns()"
+        " WHERE database_name = 'lake' AND schema_name = 'main' AND list_contains(?, table_name)"
+        " ORDER BY table_name, column_index",
+        [list(names)],
     ).fetchall()
-    return {column: arrow_type(type_) for column, type_ in rows}
+    found: dict[str, dict[str, pa.DataType]] = {name: {} for name in names}
+    for table, column, type_ in rows:
+        found[table][column] = arrow_type(type_)
+    return found
 
 
 def _create(cursor: Connection, spec: TableSpec, extra: tuple[Column, ...]) -> None:

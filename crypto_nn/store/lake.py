@@ -2,24 +2,30 @@
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from crypto_nn.errors import LakeError
 from crypto_nn.store.atomic import sync_since
 from crypto_nn.store.catalogue import Catalogue, Connection, snapshot_of
 from crypto_nn.store.columns import fit
-from crypto_nn.store.definition import define
+from crypto_nn.store.definition import define, keep_inline, stored_columns
 from crypto_nn.store.quoting import quote
 from crypto_nn.store.tables import TABLES, TableSpec
-from crypto_nn.store.upkeep import Upkeep, keep_up
+from crypto_nn.store.upkeep import Upkeep, forget_live, keep_up
+
+_ROW_GROUP = 122_880  # what DuckDB gives to one thread
 
 Where = Mapping[str, str | int | Sequence[str] | Sequence[int]]
+RowIds = Sequence[int] | NDArray[np.int64]
 
 
 class Lake:
@@ -45,6 +51,8 @@ class Lake:
     ) -> None:
         self.catalogue = Catalogue(Path(root), catalogue, wait_seconds)
         self.specs = tables
+        self._inlined: set[str] = set()
+        self._filled: set[str] = set()
 
     @property
     def root(self) -> Path:
@@ -53,7 +61,13 @@ class Lake:
     def __repr__(self) -> str:
         return f"Lake({str(self.root)!r})"  # the catalogue's address may hold a password
 
-    def replace(self, tables: Mapping[str, pa.Table], partition: Mapping[str, str]) -> int:
+    def replace(
+        self,
+        tables: Mapping[str, pa.Table],
+        partition: Mapping[str, str],
+        remove: Mapping[str, RowIds] = MappingProxyType({}),
+        own: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    ) -> int:
         """Make these the rows of a partition, in all tables at once.
 
         In each table the rows that equal `partition` in all its columns are deleted and the new
@@ -64,6 +78,9 @@ class Lake:
         Args:
             tables: rows by table name; a partition column that is missing is filled in.
             partition: such as {"symbol": "BTC-USDT", "month": "2024-01"}.
+            remove: rows of other tables whose place these take, by table and `rowid`, such as
+                live rows that now lie in the partition. Those that are gone already do not matter.
+            own: the partition of single tables, where it is another than `partition`.
 
         Returns:
             The snapshot that holds the new rows.
@@ -71,22 +88,37 @@ class Lake:
         Raises:
             LakeError: a table or column is not as declared, or the write failed; nothing changed.
         """
-        fitted = {name: fit(rows, self._spec(name), partition) for name, rows in tables.items()}
+        parts = {name: own.get(name, partition) for name in tables}
+        fitted = {name: fit(rows, self._spec(name), parts[name]) for name, rows in tables.items()}
 
         def work(cursor: Connection) -> None:
+            stored = stored_columns(cursor, list(fitted))
             for name, rows in fitted.items():
-                define(cursor, self._spec(name), rows.schema)
-                _delete(cursor, name, partition)
+                define(cursor, self._spec(name), rows.schema, stored[name])
+                if self._rows_ever(cursor, name):  # a table without rows takes 50 ms to look into
+                    _delete(cursor, name, parts[name])
                 self._insert(cursor, name, rows)
+            for name, rowids in remove.items():
+                _delete_rows(cursor, self._spec(name).name, rowids)
 
-        return self.catalogue.write(work)[1]
+        small = all(rows.num_rows <= _ROW_GROUP for rows in fitted.values())
+        with self.catalogue.one_thread() if small else nullcontext():
+            return self.catalogue.write(work)[1]
 
     def append(self, name: str, table: pa.Table) -> int:
-        """Add rows to a table, by column name; returns the snapshot. Errors as in `replace`."""
-        rows = fit(table, self._spec(name), {})
+        """Add rows to a table, by column name; returns the snapshot. Errors as in `replace`.
+
+        A table that is appended to row by row (`TableSpec.inline_rows`) takes few rows into the
+        catalogue itself, without a file; they are as safe there, and read in the same way.
+        """
+        spec = self._spec(name)
+        rows = fit(table, spec, {})
+        if spec.inline_rows and name not in self._inlined:
+            self._keep_inline(spec)
 
         def work(cursor: Connection) -> None:
-            define(cursor, self._spec(name), rows.schema)
+            if spec.open or name not in self._inlined:
+                define(cursor, spec, rows.schema)
             self._insert(cursor, name, rows)
 
         return self.catalogue.write(work)[1]
@@ -118,6 +150,8 @@ class Lake:
             if bound is not None:
                 conditions.append(f"ts {sign} ?")
                 values.append(bound.astype("datetime64[us]").item())
+        if snapshot is None and self._ask_rows_ever(name) == 0:
+            conditions.insert(0, "false")  # so that it is not looked into
         selected = "*" if columns is None else ", ".join(map(quote, columns)) or "NULL"
         order = ", ".join(f"{quote(column)} NULLS LAST" for column in spec.order_by)
         return self._query(
@@ -130,6 +164,8 @@ class Lake:
     def count(self, name: str, where: Where | None = None, snapshot: int | None = None) -> int:
         """How many rows there are; arguments and errors as in `read`."""
         conditions, values = _conditions(where or {})
+        if snapshot is None and self._ask_rows_ever(name) == 0:
+            return 0
         counted = self._query(
             name,
             f"SELECT count(*) AS rows FROM lake.main.{quote(self._spec(name).name)}{_at(snapshot)}"
@@ -150,7 +186,18 @@ class Lake:
 
     def has(self, name: str) -> bool:
         """Whether the table has ever been written."""
-        return name in self.tables()
+        cursor = self.catalogue.cursor()
+        try:
+            cursor.execute(f"SELECT 1 FROM lake.main.{quote(name)} LIMIT 0")
+        except duckdb.CatalogException:
+            return False
+        finally:
+            cursor.close()
+        return True
+
+    def has_rows(self, name: str) -> bool:
+        """Whether there ever was a row in the table; far quicker than to ask it for one."""
+        return self._ask_rows_ever(name) > 0
 
     def tables(self) -> tuple[str, ...]:
         """The tables that have been written, by name."""
@@ -179,22 +226,61 @@ class Lake:
     ) -> Upkeep:
         """Merge small files, forget old snapshots, remove files that nothing needs.
 
+        A snapshot that only appended live rows does not count among the newest ones, and stays
+        for half a day. Rows that lie in the catalogue itself, and that no snapshot can read, are
+        removed from it.
+
         Args:
             pinned: snapshots that must stay readable, such as those of kept checkpoints.
             keep: how many of the newest snapshots stay readable too.
             grace: files dropped or written within this time stay, for running readers, and so
                 does what is up to a day older; 0 removes all at once, when nobody else reads.
         """
-        return keep_up(self.catalogue, frozenset(pinned), keep, grace)
+        return keep_up(self.catalogue, frozenset(pinned), keep, grace, self._streamed)
+
+    def forget_live(self, pinned: Collection[int] = ()) -> tuple[int, int]:
+        """The part of `maintain` that live rows need every hour, in a fraction of a second.
+
+        Returns:
+            How many snapshots were expired that only appended live rows, and how many removed
+            rows were reclaimed from the catalogue.
+        """
+        return forget_live(self.catalogue, frozenset(pinned), self._streamed)
+
+    @property
+    def _streamed(self) -> tuple[str, ...]:
+        return tuple(name for name, spec in self.specs.items() if spec.inline_rows)
 
     def close(self) -> None:
         """Let go of this process's connection; the next call opens another."""
         self.catalogue.close()
 
+    def _ask_rows_ever(self, name: str) -> int:
+        cursor = self.catalogue.cursor()
+        try:
+            return self._rows_ever(cursor, self._spec(name).name)
+        finally:
+            cursor.close()
+
+    def _rows_ever(self, cursor: Connection, name: str) -> int:
+        """How many rows were ever written to a table: 1 where there were some; -1: not there."""
+        if name not in self._filled:
+            found = cursor.execute(_ROWS_EVER, [name]).fetchone()
+            if found is None or not found[0]:
+                return -1 if found is None else 0
+            self._filled.add(name)
+        return 1
+
     def _spec(self, name: str) -> TableSpec:
         if name not in self.specs:
             raise LakeError(f"The lake knows no table {name!r}. It has: {', '.join(self.specs)}.")
         return self.specs[name]
+
+    def _keep_inline(self, spec: TableSpec) -> None:
+        schema = pa.schema([(column.name, column.arrow) for column in spec.columns])
+        self.catalogue.write(lambda cursor: define(cursor, spec, schema))
+        self.catalogue.write(lambda cursor: keep_inline(cursor, spec))
+        self._inlined.add(spec.name)
 
     def _insert(self, cursor: Connection, name: str, rows: pa.Table) -> None:
         if not rows.num_rows:
@@ -225,6 +311,14 @@ class Lake:
             cursor.close()
 
 
+# DuckLake has no statistics of a table without rows, and looks for them at every filter: 50 ms.
+_ROWS_EVER = """
+SELECT coalesce(kept.record_count, 0) FROM __ducklake_metadata_lake.ducklake_table AS made
+LEFT JOIN __ducklake_metadata_lake.ducklake_table_stats AS kept USING (table_id)
+WHERE made.table_name = ? AND made.end_snapshot IS NULL
+"""
+
+
 def _at(snapshot: int | None) -> str:
     return "" if snapshot is None else f" AT (VERSION => {int(snapshot)})"
 
@@ -245,6 +339,18 @@ def _delete(cursor: Connection, table: str, partition: Mapping[str, str]) -> Non
     cursor.execute(
         f"DELETE FROM lake.main.{quote(table)} WHERE {' AND '.join(conditions) or 'true'}", values
     )
+
+
+def _delete_rows(cursor: Connection, table: str, rowids: RowIds) -> None:
+    if not len(rowids):
+        return
+    cursor.register("outgoing_rows", pa.table({"rowid": pa.array(rowids, pa.int64())}))
+    try:
+        cursor.execute(
+            f"DELETE FROM lake.main.{quote(table)} WHERE rowid IN (SELECT rowid FROM outgoing_rows)"
+        )
+    finally:
+        cursor.unregister("outgoing_rows")
 
 
 def open_lake(root: Path, catalogue: str | None = None) -> Lake:

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from filelock import FileLock
 
-from crypto_nn.bars import M1, Bars
+from crypto_nn.bars import M1, Bars, Times
 from crypto_nn.bars.calendar import TS, check_month, month_bounds
 from crypto_nn.bars.symbol import check_symbol
 from crypto_nn.errors import BarsError, LakeError
 from crypto_nn.store.atomic import make_folder
+from crypto_nn.store.revisions import KNOWN, NUMBERS, Kept, Said, revise
 from crypto_nn.store.sealed import read_sealed, verify, write_sealed
 
-NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "trades")
 RAW_SCHEMA = pa.schema(
     [
         ("source", pa.string()),
@@ -29,7 +30,7 @@ RAW_SCHEMA = pa.schema(
         ("revision", pa.int32()),
     ]
 )
-_CONTENT = ["ts", *NUMBERS, "note"]
+_FEW_VALUES = ("source", "symbol", "month", "note", "received_at", "revision")
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
@@ -56,53 +57,74 @@ class RawStore:
         return self.root / _check_source(source) / check_symbol(symbol) / _file(check_month(month))
 
     def append(
-        self, source: str, symbol: str, month: str, bars: Bars, received_at: np.datetime64
+        self,
+        source: str,
+        symbol: str,
+        month: str,
+        bars: Bars,
+        received_at: np.datetime64 | Times,
     ) -> Appended:
         """Add a delivery of one-minute bars to a month.
 
-        Rows that the month's latest revision of their minute has already are known. Where a
-        delivery says anything else about a minute, all that it says of that minute is added
-        under the next revision number. Rows whose time cannot be read are compared as they are.
-        The same delivery twice changes nothing, not even a byte.
+        A row is known where all that the delivery says of its minute was already in force when
+        it was received: it is what the newest delivery of that minute until then had said, and
+        ends with the same row. Otherwise all that the delivery says of the minute is added under
+        the minute's next revision, also where it is older than what is stored: then it is kept
+        for those who ask what was known at a time, and does not win. Rows whose time cannot be
+        read are compared as they are. The same delivery twice changes nothing, not even a byte.
 
         Args:
             bars: of this symbol and month, as the source gave them; a row without a readable
                 time belongs to the month of its neighbours.
-            received_at: when they were fetched, UTC.
+            received_at: when they were received, UTC; one time, or one for each row. Rows of one
+                minute with the same time are one delivery.
 
         Raises:
-            BarsError: bars of another symbol, month or timeframe, or the file is damaged.
+            BarsError: bars of another symbol, month or timeframe, times of receipt that are
+                missing or not one for each row, or the file is damaged.
         """
         path = self.path(source, symbol, month)
         _check_delivery(bars, symbol, month)
-        make_folder(self.root)
-        with FileLock(self.root / ".write.lock", poll_interval=0.01):
+        said = Said.of(bars, _received(bars, received_at))
+        make_folder(path.parent)
+        with FileLock(path.parent / ".write.lock", poll_interval=0.01):
             stored = _load(path) if path.exists() else RAW_SCHEMA.empty_table()
-            revisions = _revisions(stored, _content(bars))
-            new = _rows(source, month, bars, received_at, revisions)
+            new = _news(stored, source, bars.symbol, month, said)
             if new.num_rows or not path.exists():
-                stored = _ordered(pa.concat_tables([stored, new]))
-                write_sealed(path, stored)
+                stored = _joined(stored, new)
+                write_sealed(path, stored, _FEW_VALUES, rising=("ts",))
         return Appended(new.num_rows, len(bars) - new.num_rows, stored.num_rows)
 
-    def read(self, symbol: str, month: str, source: str | None = None) -> pa.Table:
+    def read(
+        self,
+        symbol: str,
+        month: str,
+        source: str | None = None,
+        as_of: np.datetime64 | None = None,
+    ) -> pa.Table:
         """All rows of a month with all their revisions, in RAW_SCHEMA, each file verified.
 
         They are ordered by source, time (unreadable last), revision, and arrival.
+
+        Args:
+            as_of: only what had been received by then (inclusive, UTC). These are the rows that
+                would be there had nothing been received since, but for the revisions' numbers.
 
         Raises:
             LakeError: nothing was ever stored for this month.
             BarsError: a file is damaged.
         """
-        paths = self._paths(symbol, month, source)
-        if not paths:
-            of = f" from {source}" if source else ""
-            there = ", ".join(self.months(symbol, source)) or "none"
-            raise LakeError(
-                f"There are no raw bars of {symbol} for {month}{of}; months stored: {there}. "
-                f"Materialise `raw_bars` for {symbol} and {month}."
-            )
-        return pa.concat_tables([_load(path) for path in paths])
+        rows = pa.concat_tables([_load(path) for path in self._found(symbol, month, source)])
+        return rows if as_of is None else received_by(rows, as_of)
+
+    def count(self, symbol: str, month: str, source: str | None = None) -> int:
+        """How many rows `read` gives, from the files' own counts: quick, and nothing is verified.
+
+        Raises:
+            LakeError: nothing was ever stored for this month.
+            BarsError: a file is damaged where it says how many it has.
+        """
+        return sum(_count(path) for path in self._found(symbol, month, source))
 
     def has(self, symbol: str, month: str, source: str | None = None) -> bool:
         """Whether a month was ever stored, from this source or any."""
@@ -127,6 +149,17 @@ class RawStore:
     def symbols(self) -> tuple[str, ...]:
         """The symbols of which bars are stored, in order."""
         return tuple(sorted({path.parent.name for path in self.root.glob(f"*/*/{_file('*')}")}))
+
+    def _found(self, symbol: str, month: str, source: str | None) -> list[Path]:
+        paths = self._paths(symbol, month, source)
+        if not paths:
+            of = f" from {source}" if source else ""
+            there = ", ".join(self.months(symbol, source)) or "none"
+            raise LakeError(
+                f"There are no raw bars of {symbol} for {month}{of}; months stored: {there}. "
+                f"Materialise `raw_bars` for {symbol} and {month}."
+            )
+        return paths
 
     def _paths(self, symbol: str, month: str, source: str | None) -> list[Path]:
         names = self.sources(symbol) if source is None else (source,)
@@ -162,6 +195,24 @@ def _check_delivery(bars: Bars, symbol: str, month: str) -> None:
         )
 
 
+def _received(bars: Bars, received_at: np.datetime64 | Times) -> Times:
+    times = np.asarray(received_at).astype(TS)
+    if times.shape not in ((), (len(bars),)) or np.isnat(times).any():
+        raise BarsError(
+            f"{bars.symbol}: {len(bars)} rows came with times of receipt of shape {times.shape}, "
+            f"{np.count_nonzero(np.isnat(times))} of them missing. Give one time, or one per row."
+        )
+    return np.broadcast_to(times, (len(bars),))
+
+
+def _count(path: Path) -> int:
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError):
+        _load(path)  # says what is wrong with it
+        raise
+
+
 def _load(path: Path) -> pa.Table:
     table = read_sealed(path)
     if table.schema != RAW_SCHEMA:
@@ -172,53 +223,56 @@ def _load(path: Path) -> pa.Table:
     return table
 
 
-def _content(bars: Bars) -> pd.DataFrame:
-    columns = bars.columns()
-    content = {name: columns.get(name, np.full(len(bars), np.nan)) for name in _CONTENT[:-1]}
-    notes = columns.get("note", np.full(len(bars), None, dtype=object))
-    return pd.DataFrame({**content, "note": pd.Series(notes, dtype=object)})
+def received_by(rows: pa.Table, time: np.datetime64) -> pa.Table:
+    """The raw rows that had been received by a time (inclusive, UTC)."""
+    return rows.filter(pc.less_equal(rows["received_at"], pa.scalar(time.astype(TS))))
 
 
-def _revisions(
-    stored: pa.Table, incoming: pd.DataFrame
-) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-    """The revision under which each incoming row is to be added; -1 where it is known."""
-    known = stored.select([*_CONTENT, "revision"]).to_pandas()
-    latest = known.groupby("ts")["revision"].max()
-    known = known[known["ts"].isna() | (known["revision"] == known["ts"].map(latest))]
-    both = pd.concat([known[_CONTENT], incoming], ignore_index=True)
-    both["note"] = both["note"].astype(object).where(both["note"].notna(), None)
-    identity = both.groupby(_CONTENT, dropna=False, sort=False).ngroup().to_numpy()
-    had = np.bincount(identity[: len(known)], minlength=len(both))
-    ours = pd.Series(identity[len(known) :])
-    surplus = (ours.groupby(ours).cumcount().to_numpy() >= had[ours]) if len(ours) else ours > 0
-    times = incoming["ts"]
-    changed = times.isin(times[np.asarray(surplus) & times.notna()]) | (times.isna() & surplus)
-    revision = times.map(latest).fillna(-1).astype(np.int32).to_numpy() + 1
-    return np.where(changed, revision, -1).astype(np.int32)
+def merged(
+    stored: pa.Table, source: str, month: str, bars: Bars, received_at: np.datetime64 | Times
+) -> pa.Table:
+    """The rows that a month would have after `RawStore.append`; nothing is written.
+
+    Args:
+        stored: the month's rows from this source, as `RawStore.read` gives them.
+    """
+    said = Said.of(bars, _received(bars, received_at))
+    return _joined(stored, _news(stored, source, bars.symbol, month, said))
+
+
+def _news(stored: pa.Table, source: str, symbol: str, month: str, said: Said) -> pa.Table:
+    return _rows(source, symbol, month, said, revise(Kept.of(stored), said))
+
+
+def _joined(stored: pa.Table, new: pa.Table) -> pa.Table:
+    return _ordered(pa.concat_tables([stored, new]) if stored.num_rows else new)
 
 
 def _rows(
-    source: str,
-    month: str,
-    bars: Bars,
-    received_at: np.datetime64,
-    revisions: np.ndarray[tuple[int], np.dtype[np.int32]],
+    source: str, symbol: str, month: str, said: Said, revisions: np.ndarray[tuple[int], np.dtype]
 ) -> pa.Table:
-    content = _content(bars)[revisions >= 0]
+    new = revisions != KNOWN
+    said, revisions = (said, revisions) if new.all() else (said.take(new), revisions[new])
     columns = {
-        **{name: pa.array(content[name], from_pandas=True) for name in _CONTENT},
-        "source": pa.repeat(source, len(content)),
-        "symbol": pa.repeat(bars.symbol, len(content)),
-        "month": pa.repeat(month, len(content)),
-        "received_at": pa.repeat(pa.scalar(received_at.astype(TS)), len(content)),
-        "revision": pa.array(revisions[revisions >= 0]),
+        **{name: pa.array(numbers, from_pandas=True) for name, numbers in said.numbers.items()},
+        "ts": pa.array(said.ts),
+        "note": pa.nulls(len(said)) if said.note is None else pa.array(said.note),
+        "source": pa.repeat(source, len(said)),
+        "symbol": pa.repeat(symbol, len(said)),
+        "month": pa.repeat(month, len(said)),
+        "received_at": pa.array(said.received_at),
+        "revision": pa.array(revisions),
     }
-    return pa.table(
-        [pa.array(columns[field.name]).cast(field.type) for field in RAW_SCHEMA], schema=RAW_SCHEMA
-    )
+    return pa.table([columns[field.name].cast(field.type) for field in RAW_SCHEMA], RAW_SCHEMA)
 
 
 def _ordered(table: pa.Table) -> pa.Table:
-    keys = [table["ts"].to_numpy(), table["revision"].to_numpy()]
-    return table.take(np.lexsort((keys[1], keys[0])))  # NaT sorts last; arrival breaks ties
+    ts, revision = table["ts"].to_numpy(), table["revision"].to_numpy()
+    order = np.lexsort((revision, ts))  # NaT sorts last; arrival breaks ties
+    return table if (order[1:] > order[:-1]).all() else table.take(order)
+
+
+def raw_rows(source: str, month: str, bars: Bars, received_at: np.datetime64) -> pa.Table:
+    """A delivery of one month as raw rows, as if it were the first: for those who store nothing."""
+    said = Said.of(bars, _received(bars, received_at))
+    return _rows(_check_source(source), bars.symbol, month, said, np.zeros(len(bars), np.int32))

@@ -11,19 +11,20 @@ from crypto_nn.errors import QueryError
 from crypto_nn.store.catalogue import Connection
 from crypto_nn.store.guard import INFORMATION, SafeQuery, TableName, check_query
 from crypto_nn.store.lake import Lake
+from crypto_nn.store.live import bars_now
 from crypto_nn.store.quoting import literal, quote
 from crypto_nn.store.raw import RAW_SCHEMA
 from crypto_nn.store.tables import duckdb_type
 
-VIEWS = ("lake_snapshots", "lake_tables", "raw_bars")
+VIEWS = ("bars_now", "lake_snapshots", "lake_tables", "raw_bars")
 
 
 def query(lake: Lake, raw_root: Path, sql: str) -> pa.Table:
     """The answer to one SELECT, EXPLAIN, DESCRIBE, SUMMARIZE or SHOW TABLES.
 
     Tables are named as in the lake (`features`, or `features AT (VERSION => 7)` for an older
-    snapshot). Beside them: `raw_bars` (every row that ever came in), `lake_tables` (what there
-    is) and `lake_snapshots`. Times are UTC.
+    snapshot). Beside them: `bars_now` (`bars` with what came in live since), `raw_bars` (every
+    row that ever came in), `lake_tables` (what there is) and `lake_snapshots`. Times are UTC.
 
     Raises:
         QueryError: the statement does more than read, or cannot be answered; it says why.
@@ -68,6 +69,10 @@ def _make_views(connection: Connection, raw_root: Path) -> None:
         parquet = f"read_parquet({literal(str(files))}, hive_partitioning = false)"
         raw = f"SELECT {columns} FROM {parquet}"
     connection.execute(f"CREATE TEMP VIEW raw_bars AS {raw}")
+    stored = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'"
+    ).fetchall()
+    connection.execute(f"CREATE TEMP VIEW bars_now AS {bars_now({row[0] for row in stored})}")
     connection.execute(
         "CREATE TEMP VIEW lake_tables AS SELECT table_name, column_count, comment"
         " FROM duckdb_tables() WHERE database_name = 'lake' ORDER BY table_name"
@@ -104,6 +109,7 @@ def _is_known(table: TableName, known: list[str]) -> bool:
 def attach_script(lake: Lake) -> str:
     """The lines that attach the lake, for reading only, in any DuckDB 1.5."""
     scanner = "sqlite" if lake.catalogue.uri.startswith("sqlite:") else "postgres"
+    now = " ".join(bars_now(lake.tables(), "crypto_nn").split())
     return f"""\
 -- Attaches the tables for reading. Works in DuckDB 1.5.x (CLI, Python, any client); other
 -- versions may refuse the catalogue. INSTALL downloads the two extensions once; without a network
@@ -118,5 +124,6 @@ LOAD {scanner};
 SET TimeZone = 'UTC';
 {lake.catalogue.attach_sql("crypto_nn", read_only=True)};
 USE crypto_nn;
+CREATE TEMP VIEW bars_now AS {now};
 -- SELECT * FROM features LIMIT 5;
 """

@@ -44,6 +44,9 @@ class TableSpec:
         order_by: the order of rows in files and in what `Lake.read` returns.
         comment: what one row is.
         open: further columns may be added by the data (features, horizons).
+        inline_rows: for a table that is appended to row by row: so many rows at once are kept in
+            the catalogue and make no file (DuckLake's data inlining), and a commit that only
+            appends such rows does not count among the snapshots that upkeep keeps.
     """
 
     name: str
@@ -52,6 +55,7 @@ class TableSpec:
     order_by: tuple[str, ...]
     comment: str
     open: bool = False
+    inline_rows: int | None = None
 
     @property
     def by_name(self) -> dict[str, Column]:
@@ -125,6 +129,54 @@ minutes BIGINT number of missing minutes
     ("symbol", "month"),
     ("symbol", "gap_start"),
     "Runs of minutes for which there is no bar.",
+)
+LIVE_BARS = TableSpec(
+    "live_bars",
+    _columns(
+        f"""{_MINUTE}{_PRICES}
+note VARCHAR what the source wrote where a number or time was due
+source VARCHAR venue that gave the row
+origin VARCHAR stream (sent by the venue) or fetch (asked for, where the stream had a hole)
+received_at TIMESTAMP when the row came, UTC
+fit BOOLEAN whether it can be a bar, by the rules of quarantined_bars"""
+    ),
+    (),
+    ("symbol", "ts", "received_at"),
+    "Rows as they come in live, until refresh_bars folds them into raw_bars and bars.",
+    inline_rows=20_000,
+)
+PARTITION_INPUTS = TableSpec(
+    "partition_inputs",
+    _columns("""
+asset VARCHAR bars, features or labels
+symbol VARCHAR base and quote, such as BTC-USDT
+month VARCHAR month of the partition, YYYY-MM
+inputs VARCHAR SHA-256 of made_of; the same inputs give the same rows
+made_of VARCHAR JSON of hashes of all that the rows follow from: data, settings, code
+rests_on VARCHAR JSON of the content of each month of bars that was looked at
+content VARCHAR SHA-256 of the rows
+made_at TIMESTAMP when the rows were made, UTC
+"""),
+    (),
+    ("asset", "symbol", "month"),
+    "What each partition was made of, written together with it; what has changed is stale.",
+)
+GAP_REPAIRS = TableSpec(
+    "gap_repairs",
+    _columns("""
+symbol VARCHAR base and quote, such as BTC-USDT
+gap_start TIMESTAMP first minute that was missing, UTC
+gap_end TIMESTAMP first minute after the gap, UTC
+asked_at TIMESTAMP when the source was asked for them, or the gap was first seen, UTC
+source VARCHAR who was asked
+state VARCHAR what the source held then, as a short hash; null where it does not say
+found_minutes BIGINT number of minutes that came
+outcome VARCHAR seen, nothing, part, whole or failed
+detail VARCHAR why it failed
+"""),
+    (),
+    ("symbol", "gap_start", "asked_at"),
+    "Each time a source was asked again for minutes that are missing.",
 )
 FEATURES = TableSpec(
     "features",
@@ -302,7 +354,8 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
     {
         spec.name: spec
         for spec in (
-            BARS, QUARANTINED_BARS, BAR_GAPS, FEATURES, LABELS, SPLITS, CHECKPOINTS,
+            BARS, QUARANTINED_BARS, BAR_GAPS, LIVE_BARS, PARTITION_INPUTS, GAP_REPAIRS, FEATURES,
+            LABELS, SPLITS, CHECKPOINTS,
             TRAINING_HISTORY, BENCHMARK_REPORT, CHAMPION_HISTORY, PREDICTIONS, DRIFT_REPORT,
             DRIFT_DECISIONS, MODEL_METRICS, ALERTS,
         )

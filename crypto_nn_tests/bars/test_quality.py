@@ -16,11 +16,12 @@ from crypto_nn.bars.quality import (
     QUARANTINE_COLUMNS,
     REASONS,
     QualityConfig,
+    fit,
     inspect,
     nothing_received,
 )
 from crypto_nn.errors import BarsError
-from crypto_nn_tests.bars.raw_table import minutes, raw_table
+from crypto_nn_tests.bars.raw_table import LATER, minutes, raw_table
 
 JANUARY = "2024-01"
 NAN, INF = float("nan"), float("inf")
@@ -126,6 +127,17 @@ def test_the_latest_sane_revision_of_a_minute_wins() -> None:
     assert found.accepted.close[1] == 100.5
     assert found.accepted.close[2] == first.close[2]
     assert found.unordered == 2
+
+
+def test_what_was_received_last_wins_whatever_its_revision() -> None:
+    """Older news that was stored later has a higher revision, and does not win."""
+    first, second = minutes(2), put(minutes(2), 1, close=100.5)
+    early, late = (np.datetime64(f"2024-02-0{day}", "us") for day in (1, 2))
+    raw = [raw_table(second, JANUARY, late, revision=0), raw_table(first, JANUARY, early, 1)]
+    for rows in (raw, raw[::-1]):
+        found = inspect(pa.concat_tables(rows))
+        assert found.reasons == {"duplicate": 1, "superseded": 1}
+        assert found.accepted.close.tolist() == second.close.tolist()
 
 
 def test_within_a_revision_the_last_row_wins_and_equal_rows_are_duplicates() -> None:
@@ -235,35 +247,67 @@ ROW = st.tuples(
     PRICE, PRICE, PRICE, PRICE,
     st.sampled_from([1.0, 0.0, -1.0, NAN]),
     st.integers(0, 2),
+    st.sampled_from(["2024-01-01T00:01:30", "2024-02-01", "2024-02-02"]),
 )  # fmt: skip
+
+
+def bars_of(rows: list[tuple[Any, ...]]) -> tuple[Bars, pa.Table]:
+    """Rows of that kind as bars, and as they lie in the raw store."""
+    columns = [np.array(column) for column in zip(*rows)]
+    numbers: dict[str, Any] = {n: c.astype(np.float64) for n, c in zip(NUMBERS, columns[1:6])}
+    bars = replace(minutes(len(rows)), ts=columns[0].astype("datetime64[us]"), **numbers)
+    raw = raw_table(bars, JANUARY)
+    for name, values in (
+        ("revision", columns[6].astype(np.int32)),
+        ("received_at", columns[7].astype("datetime64[us]")),
+    ):
+        raw = raw.set_column(raw.column_names.index(name), name, pa.array(values))
+    return bars, raw
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.lists(ROW, min_size=1, max_size=12), st.sampled_from(["quarantine", "floor"]))
 def test_inspection_agrees_with_the_rules_read_one_row_at_a_time(
-    rows: list[tuple[str, float, float, float, float, float, int]], off_minute: str
+    rows: list[tuple[str, float, float, float, float, float, int, str]], off_minute: str
 ) -> None:
     """A slow reading of the rules accepts the same row of each minute, and as many are aside."""
-    columns = [np.array(column) for column in zip(*rows)]
-    ts, revision = columns[0].astype("datetime64[us]"), columns[6]
-    numbers: dict[str, Any] = {n: c.astype(np.float64) for n, c in zip(NUMBERS, columns[1:6])}
-    bars = replace(minutes(len(rows)), ts=ts, **numbers)
-    raw = raw_table(bars, JANUARY)
-    at = raw.column_names.index("revision")
-    raw = raw.set_column(at, "revision", pa.array(revision.astype(np.int32)))
+    bars, raw = bars_of(rows)
+    ts = bars.ts
 
     best: dict[object, tuple[tuple[object, ...], int]] = {}
-    for row, (stamp, opening, high, low, close, volume, version) in enumerate(rows):
+    for row, (stamp, opening, high, low, close, volume, version, came) in enumerate(rows):
         minute = stamp[:16]
         exact = minute == stamp
         readable = stamp != "NaT" and stamp < "2024-02" and (exact or off_minute == "floor")
+        readable = readable and str(ts[row] + bars.timeframe.step) <= came
         prices = (opening, high, low, close)
         sane = all(0 < price < 1e12 for price in prices)  # false for NaN
         if readable and sane and low == min(prices) and high == max(prices) and volume >= 0:
-            rank = (exact, version, ts[row], row)
+            rank = (exact, came, version, ts[row], row)
             best[minute] = max(best.get(minute, (rank, row)), (rank, row))
     found = inspect(raw, QualityConfig.model_validate({"off_minute": off_minute}))
     assert found.received == len(rows)
     winners = [best[minute][1] for minute in sorted(best, key=str)]
-    np.testing.assert_array_equal(found.accepted.close, numbers["close"][winners])
-    np.testing.assert_array_equal(found.accepted.volume, numbers["volume"][winners])
+    np.testing.assert_array_equal(found.accepted.close, bars.close[winners])
+    np.testing.assert_array_equal(found.accepted.volume, bars.volume[winners])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(ROW, max_size=12), st.sampled_from(["quarantine", "floor"]))
+def test_a_row_is_fit_where_inspection_finds_no_fault_in_it(
+    rows: list[tuple[Any, ...]], off_minute: str
+) -> None:
+    """Judged by itself it is what inspection says of it alone, whatever its month."""
+    config = QualityConfig.model_validate({"off_minute": off_minute})
+    if not rows:
+        assert fit(minutes(0), LATER).shape == (0,)
+        return
+    bars, raw = bars_of(rows)
+    found = fit(bars, raw["received_at"].to_numpy(), config)
+    for row, stamp in enumerate(bars.ts):
+        month = "2024-01" if np.isnat(stamp) else str(stamp.astype("datetime64[M]"))
+        alone = raw.slice(row, 1)
+        at = alone.column_names.index("month")
+        alone = alone.set_column(at, "month", pa.array([month]))
+        assert bool(found[row]) == (len(inspect(alone, config).accepted) == 1)
+    assert fit(bars, LATER, config).sum() >= found.sum()

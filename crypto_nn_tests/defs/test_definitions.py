@@ -34,13 +34,14 @@ def test_the_graph_is_the_one_that_is_documented(graph: dg.Definitions) -> None:
     """Assets, jobs, schedules and sensors by name: a change here is a change for users."""
     assert {key.to_user_string() for key in graph.resolve_all_asset_keys()} == ASSETS
     assert {job.name for job in automation.JOBS} == {
-        "refresh_bars", "retrain", "predict", "watch", "upkeep",
+        "refresh_bars", "retrain", "predict", "watch", "upkeep", "refill_gaps",
     }  # fmt: skip
     assert {schedule.name for schedule in automation.SCHEDULES} == {
         "refresh_bars", "nightly_retraining", "daily_watch", "daily_predictions", "weekly_upkeep",
+        "refill_gaps",
     }  # fmt: skip
     assert {sensor.name for sensor in sensors.SENSORS} == {
-        "retrain_on_drift", "alert_on_drift", "alert_on_failure",
+        "retrain_on_drift", "alert_on_drift", "alert_on_failure", "fill_missing_partitions",
     }  # fmt: skip
 
 
@@ -97,39 +98,30 @@ def test_nightly_retraining_runs_each_universe_once_a_night() -> None:
     assert requests[0].partition_key == "SYN-USDT"
 
 
-def test_refresh_asks_for_missing_months_as_one_box() -> None:
+def test_refresh_asks_for_missing_months_as_one_box(tmp_path: Path) -> None:
     """Historical months that are not there yet are fetched in one run per symbol."""
-    at = datetime(2024, 3, 5, 2, 5, tzinfo=UTC)
-    with (
-        dg.instance_for_test() as instance,
-        dg.build_schedule_context(instance, scheduled_execution_time=at) as context,
-    ):
-        (request,) = _asked(automation.refresh_bars, context)
+    at, platform = datetime(2024, 3, 5, 2, 5, tzinfo=UTC), Platform(home=str(tmp_path))
+    with dg.instance_for_test() as instance:
+        made = dg.build_schedule_context(
+            instance, scheduled_execution_time=at, resources={"platform": platform}
+        )
+        with made as context:
+            (request,) = _asked(automation.refresh_bars, context)
     assert request.tags["dagster/asset_partition_range_start"] == "2024-01|SYN-USDT"
     assert request.tags["dagster/asset_partition_range_end"] == "2024-02|SYN-USDT"
 
 
-@pytest.mark.parametrize(
-    ("last", "done", "due"),
-    [
-        ("2024-02", set(), ["2024-01", "2024-02"]),
-        ("2024-02", {"2024-01", "2024-02"}, []),
-        (None, {"2024-01", "2024-02", "2024-03"}, ["2024-02", "2024-03"]),
-        (None, {"2024-02", "2024-03"}, ["2024-01", "2024-03"]),
-        ("2024-03", {"2024-01", "2024-02", "2024-03"}, ["2024-02", "2024-03"]),
-    ],
-)
-def test_live_symbols_refresh_this_month_and_the_one_before(
-    last: str | None, done: set[str], due: list[str]
-) -> None:
-    """Labels of a month's last hour complete in the next month; history is fetched once."""
-    assert automation.months_due("2024-01", last, "2024-03", done) == due
-
-
-def test_what_a_sleeping_machine_missed_is_fetched() -> None:
-    """The month that was still running when it was last fetched is fetched again."""
-    done = {"2024-04", "2024-05", "2024-06"}
-    assert automation.months_due("2024-04", None, "2024-08", done) == ["2024-05", "2024-08"]
+def test_the_first_fetch_of_a_symbol_is_left_to_the_schedule(tmp_path: Path) -> None:
+    """The sensor that mends what was missed starts nothing in an empty home."""
+    platform = Platform(home=str(tmp_path))
+    with dg.instance_for_test() as instance:
+        made = dg.build_sensor_context(
+            instance, definitions=defs(), resources={"platform": platform}
+        )
+        with made as context:
+            result = sensors.fill_missing_partitions(context)
+    assert isinstance(result, dg.SensorResult)
+    assert not result.run_requests
 
 
 def test_schedules_wait_for_data_and_a_champion(tmp_path: Path) -> None:

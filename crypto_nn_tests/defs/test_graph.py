@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 import pytest
 
 from crypto_nn.bars import Bars
@@ -59,6 +60,13 @@ def test_stored_features_are_those_of_the_whole_history(graph: Graph) -> None:
     stored = load_features(SYMBOL)
     whole = feature_set.compute(Bars.from_pandas(bars, SYMBOL), complete=True)
     np.testing.assert_array_equal(stored[list(feature_set.names)].to_numpy(), whole)
+
+
+def test_what_is_known_now_is_what_is_stored(graph: Graph) -> None:
+    """Bars and features as of now are those of the tables, bit for bit, in the same columns."""
+    for load in (load_bars, load_features):
+        known = load(SYMBOL, as_of=pd.Timestamp(graph.platform.now()))
+        pd.testing.assert_frame_equal(known, load(SYMBOL), check_exact=True)
 
 
 def test_all_checks_were_judged_and_blocking_ones_hold(graph: Graph) -> None:

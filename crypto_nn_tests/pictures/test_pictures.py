@@ -5,6 +5,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -37,10 +38,20 @@ def noise(*shape: int) -> NDArray[np.float64]:
     return np.random.default_rng(3).normal(size=shape)
 
 
-NAN = np.full(9, np.nan)
+NAN, FIVES = np.full(9, np.nan), np.full(9, 5.0)
 NAMES = [f"feature_{number}_$_<&>_{'x' * number}" for number in range(30)]
 DAYS = START + np.arange(500) * np.timedelta64(1, "D")
 GROWTH = np.exp(np.cumsum(0.01 * noise(500, 5), axis=0))
+
+
+def hours(days: int, symbol: str = "BTC-USDT") -> pictures.Hours:
+    """Hours with holes of every size, some rows put aside and some corrections."""
+    rng, due = np.random.default_rng(5), np.full(24 * days, 60)
+    there = due - rng.integers(0, 61, len(due)) * (rng.random(len(due)) < 0.05)
+    aside, revised = (rng.random((2, len(due))) < 0.01).astype(np.int64)
+    return pictures.Hours(symbol, np.datetime64("2024-01-01T05", "h"), due, there, aside, revised)
+
+
 CURVE = (np.linspace(0.3, 0.9, 10), np.linspace(0.3, 0.8, 10), np.arange(10.0))
 
 FULL: dict[str, Callable[[], Picture]] = {
@@ -49,6 +60,9 @@ FULL: dict[str, Callable[[], Picture]] = {
     ),
     "price_chart of few bars": lambda: pictures.price_chart(walk(60)),
     "class_balance": lambda: pictures.class_balance({h: [3, 4, 5] for h in HORIZONS}),
+    "coverage of days": lambda: pictures.coverage([hours(40)]),
+    "coverage of years": lambda: pictures.coverage([hours(900)]),
+    "coverage of symbols": lambda: pictures.coverage([hours(900, f"A{n}-USD") for n in range(12)]),
     "loss_curves": lambda: pictures.loss_curves([3, 2, 1.5], [3, 2.5, 2.6], chance=2.7),
     "confusion_matrices": lambda: pictures.confusion_matrices({h: np.eye(3) * 9 for h in HORIZONS}),
     "reliability_diagrams": lambda: pictures.reliability_diagrams(dict.fromkeys(HORIZONS, CURVE)),
@@ -66,6 +80,8 @@ FULL: dict[str, Callable[[], Picture]] = {
 EMPTY: dict[str, Callable[[], Picture]] = {
     "price_chart": lambda: pictures.price_chart(Bars.empty("BTC-USDT")),
     "class_balance": lambda: pictures.class_balance({}),
+    "coverage": lambda: pictures.coverage([]),
+    "coverage of nothing": lambda: pictures.coverage([replace(hours(3), due=np.zeros(72, int))]),
     "class_balance of nothing": lambda: pictures.class_balance({"5m": [0, 0, 0]}),
     "loss_curves": lambda: pictures.loss_curves([], []),
     "loss_curves of NaN": lambda: pictures.loss_curves(NAN.tolist(), NAN.tolist()),
@@ -78,9 +94,13 @@ EMPTY: dict[str, Callable[[], Picture]] = {
 }
 ODD: dict[str, Callable[[], Picture]] = {
     "one bar": lambda: pictures.price_chart(walk(1)),
+    "a price that never moved": lambda: pictures.price_chart(
+        Bars("BTC-USDT", M1, walk(9).ts, FIVES, FIVES, FIVES, FIVES, FIVES)
+    ),
     "bars with holes": lambda: pictures.price_chart(
         Bars("BTC-USDT", M1, walk(9).ts, NAN, NAN, NAN, np.arange(1, 10.0), NAN)
     ),
+    "one hour": lambda: pictures.coverage([hours(1)]),
     "one class only": lambda: pictures.class_balance({"5m": [0, 7, 0]}),
     "one epoch": lambda: pictures.loss_curves([1.0], [float("nan")]),
     "one bin": lambda: pictures.reliability_diagrams(
@@ -167,6 +187,29 @@ def test_merging_bars_keeps_extremes_and_volume() -> None:
     assert (few.high.max(), few.low.min()) == (bars.high.max(), bars.low.min())
     assert (few.open[0], few.close[-1]) == (bars.open[0], bars.close[-1])
     np.testing.assert_allclose(few.volume.sum(), bars.volume.sum())
+
+
+def test_a_strip_looks_as_its_worst_day_does() -> None:
+    """A hole of a day does not fade where hundreds of days share the width of a page."""
+    from crypto_nn.pictures.coverage import _worst
+
+    layers_4CD = np.zeros((4, 2, 5), dtype=np.int64)
+    layers_4CD[0], layers_4CD[1] = 1440, 1440
+    layers_4CD[1, 0, 3], layers_4CD[2, 0, 1], layers_4CD[0, 1, :4] = 720, 7, 0
+    due, there, aside, _ = _worst(layers_4CD)
+    assert due.tolist() == [1440, 1440]
+    assert there.tolist() == [720, 1440]
+    assert aside.tolist() == [7, 0]
+
+
+@pytest.mark.parametrize("days", [40, 900])
+def test_coverage_says_how_much_is_missing(days: int) -> None:
+    """The title counts what the cells show, and never rounds a share up to whole."""
+    part = hours(days)
+    missing = int((part.due - part.there).sum())
+    assert f"{missing:,} missing" in pictures.coverage([part]).svg()
+    whole = replace(part, there=part.due - (np.arange(len(part.due)) == 7))
+    assert "100 %" not in pictures.coverage([whole]).svg()
 
 
 def test_importing_pictures_loads_no_plotting_library() -> None:

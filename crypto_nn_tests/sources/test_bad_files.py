@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -83,12 +84,51 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "cut gzip": ("BTCUSDT.csv.gz", gzip.compress(CSV.encode())[:-300], "cannot be read: EOFError"),
     "workbook": ("BTCUSDT.xlsx", archive(sheet_xml="<x/>"), "without a CSV; found sheet.xml"),
     "lists": ("BTCUSDT.parquet", b"", "column volume is of type list"),
+    "single precision": ("BTCUSDT.parquet",
+                         parquet(NAIVE.assign(ts=(1.7e9 + 60 * np.arange(30)).astype(np.float32))),
+                         "times are float, which holds them to two minutes only"),
     "bare name": ("bars.csv", CSV.encode(), "neither a column `symbol` nor the file's name"),
     "unknown ticker": ("bars.csv", NAIVE.assign(symbol="GOLD").to_csv(index=False).encode(),
                        r"begins with \['GOLD'\].*`symbols`"),
     "no ticker": ("bars.csv", NAIVE.assign(symbol="").to_csv(index=False).encode(),
                   "no symbol in 30 rows running"),
 }  # fmt: skip
+
+
+GOOD = pa.Table.from_pandas(NAIVE, preserve_index=False)
+STRUCTS = pa.array([{"ts": at} for at in NAIVE.ts - pd.Timedelta(days=9999)])
+ODD_TABLES: dict[str, tuple[pa.Table, str]] = {
+    "a column twice": (GOOD.append_column("open", GOOD["open"]), "'open' more than once"),
+    "nested symbols": (GOOD.append_column("symbol", STRUCTS), "column symbol is of type struct"),
+    "symbols that are no text": (GOOD.append_column("symbol", pa.array([b"\xff"] * len(GOOD))),
+                                 "column symbol is of type binary"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD_TABLES)
+def test_a_table_without_bars_is_refused_clearly_also_by_a_dry_run(
+    tmp_path: Path, case: str
+) -> None:
+    table, told = ODD_TABLES[case]
+    pq.write_table(table, tmp_path / "BTCUSDT.parquet")
+    with pytest.raises(BarsError, match=told):
+        source(tmp_path).symbols()
+    (row,) = source(tmp_path).survey()
+    assert told in row.refused
+
+
+def test_a_column_within_another_is_not_taken_for_the_times(tmp_path: Path) -> None:
+    """Statistics are those of `ts`, not of `meta.ts`."""
+    pq.write_table(GOOD.add_column(0, "meta", STRUCTS), tmp_path / "BTCUSDT.parquet")
+    assert source(tmp_path).available("BTC-USDT").start == minutes(30).ts[0]
+
+
+def test_a_time_after_the_year_9999_costs_no_other_row(tmp_path: Path) -> None:
+    ts = np.append(minutes(29).ts, np.datetime64("20000-01-01", "us"))
+    table = GOOD.set_column(GOOD.column_names.index("ts"), "ts", pa.array(ts))
+    pq.write_table(table, tmp_path / "BTCUSDT.parquet")
+    pieces = source(tmp_path).fetch("BTC-USDT", M1, ts[0], ts[-2] + M1.step)
+    assert sum(map(len, pieces)) == 29
 
 
 @pytest.mark.parametrize("case", BAD)

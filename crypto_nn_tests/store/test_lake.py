@@ -353,3 +353,44 @@ def test_a_catalogue_that_cannot_be_reached_is_said_without_its_password(tmp_pat
     with pytest.raises(LakeError, match="cannot be opened") as caught:
         lake.snapshot()
     assert "hunter2" not in f"{caught.value}{lake!r}{caught.value.__cause__}"
+
+
+def test_whether_a_table_ever_had_a_row_is_known_to_every_process(tmp_path: Path) -> None:
+    """Also after they are gone: it is asked before anything is deleted or counted."""
+    ours, theirs = Lake(tmp_path / "lake"), Lake(tmp_path / "lake")
+    none = feature_rows(0, 0.0)
+    assert not ours.has_rows("features")
+    with pytest.raises(LakeError, match="has no rows of features yet"):
+        ours.count("features")
+    ours.replace({"features": none}, PARTITION)
+    assert not ours.has_rows("features")
+    assert ours.count("features") == 0
+    theirs.replace({"features": feature_rows(2, 1.0)}, PARTITION)
+    assert ours.has_rows("features")
+    assert ours.count("features") == 2
+    ours.replace({"features": feature_rows(3, 2.0)}, PARTITION)
+    assert theirs.count("features") == 3
+    ours.replace({"features": none}, PARTITION)
+    assert ours.has_rows("features")
+    assert theirs.count("features") == 0
+    with pytest.raises(LakeError, match="knows no table"):
+        ours.has_rows("nothing")
+    for lake in (ours, theirs):
+        lake.close()
+
+
+def test_a_write_leaves_the_process_with_as_many_threads_as_before(lake: Lake) -> None:
+    """Little is written in one thread; what is read after it may use all, also after an error."""
+
+    def threads() -> object:
+        cursor = lake.catalogue.cursor()
+        return cursor.execute("SELECT current_setting('threads')").fetchone()
+
+    before = threads()
+    lake.replace(_features(1.0), PARTITION)
+    assert threads() == before
+    with pytest.raises(LakeError):
+        lake.replace(_features(1.0), PARTITION, remove={"nothing": [1]})
+    assert threads() == before
+    with lake.catalogue.one_thread():
+        assert threads() == (1,)

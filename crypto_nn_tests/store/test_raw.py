@@ -1,15 +1,13 @@
 """What came in is kept exactly as it came, each correction beside what it corrects."""
 
 import random
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from filelock import FileLock
 
 from crypto_nn.bars import M5, Bars
 from crypto_nn.errors import BarsError, LakeError, SymbolError
@@ -67,7 +65,7 @@ def test_a_correction_stands_beside_what_it_corrects(store: RawStore) -> None:
     store.append(*BTC, first, NOW)
     assert store.append(*BTC, second, LATER) == Appended(1, 2, 4)
     assert store.append(*BTC, second, LATER) == Appended(0, 3, 4)
-    assert store.append(*BTC, first, LATER) == Appended(1, 2, 5)
+    assert store.append(*BTC, first, LATER + np.timedelta64(1, "s")) == Appended(1, 2, 5)
 
     table = store.read("BTC-USDT", "2024-01")
     minute = table.filter(np.equal(table["ts"].to_numpy(), first.ts[1]))
@@ -84,46 +82,6 @@ def test_duplicates_and_unreadable_rows_are_kept_and_known_again(store: RawStore
     assert store.append(*BTC, bars, NOW) == Appended(0, 4, 4)
     assert store.append(*BTC, bars[:1], NOW) == Appended(0, 1, 4)
     assert store.read("BTC-USDT", "2024-01")["note"].to_pylist() == note.tolist()
-
-
-@given(
-    st.lists(
-        st.lists(st.tuples(st.integers(0, 3), st.sampled_from([1.0, 2.0, np.nan])), max_size=6),
-        max_size=5,
-    )
-)
-@settings(max_examples=40, deadline=None)
-def test_deliveries_merge_as_a_slow_and_simple_merge_says(
-    tmp_path_factory: pytest.TempPathFactory, deliveries: list[list[tuple[int, float]]]
-) -> None:
-    """Per minute: if the delivery is within the latest revision it is known, else all is new."""
-    store = RawStore(tmp_path_factory.mktemp("raw"))
-    due: dict[int, list[Counter[str]]] = {}
-    for delivery in deliveries:
-        bars = some_bars(len(delivery))
-        minutes = np.array([minute for minute, _ in delivery], dtype=np.int64)
-        close = np.array([value for _, value in delivery], dtype=np.float64)
-        bars = replace(bars, ts=JANUARY + minutes * np.timedelta64(1, "m"), close=close)
-        new = 0
-        for minute in set(minutes.tolist()):
-            said = Counter(str(value) for m, value in delivery if m == minute)
-            if not due.setdefault(minute, []) or said - due[minute][-1]:
-                due[minute].append(said)
-                new += said.total()
-        appended = store.append(*BTC, bars, NOW)
-        assert (appended.rows_new, appended.rows_known) == (new, len(delivery) - new)
-    if deliveries:
-        table = store.read("BTC-USDT", "2024-01").to_pandas()
-        minute = (table["ts"] - np.datetime64(JANUARY)) // np.timedelta64(1, "m")
-        found = Counter(zip(minute, table["revision"], table["close"].astype(str)))
-        assert found == Counter(
-            {
-                (minute, revision, value): count
-                for minute, revisions in due.items()
-                for revision, said in enumerate(revisions)
-                for value, count in said.items()
-            }
-        )
 
 
 def test_an_empty_delivery_is_remembered_as_an_empty_month(store: RawStore) -> None:
@@ -143,8 +101,13 @@ def test_sources_stand_beside_each_other(store: RawStore) -> None:
     assert store.read("BTC-USDT", "2024-01").num_rows == 5
     assert store.read("BTC-USDT", "2024-01", "files").num_rows == 2
     assert not store.has("BTC-USDT", "2024-02", "files")
-    with pytest.raises(LakeError, match="no raw bars of BTC-USDT for 2024-02 from files"):
-        store.read("BTC-USDT", "2024-02", "files")
+    assert [store.count("BTC-USDT", "2024-01", name) for name in (None, "files")] == [5, 2]
+    for ask in (store.read, store.count):
+        with pytest.raises(LakeError, match="no raw bars of BTC-USDT for 2024-02 from files"):
+            ask("BTC-USDT", "2024-02", "files")
+    store.path("files", "BTC-USDT", "2024-01").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(BarsError, match=r"2024-01\.parquet"):
+        store.count("BTC-USDT", "2024-01")
 
 
 def test_bars_of_another_month_symbol_or_timeframe_are_refused(store: RawStore) -> None:
@@ -218,6 +181,27 @@ def test_two_writers_of_one_file_lose_nothing(store: RawStore) -> None:
         assert child.exitcode == 0
     table = store.read("BTC-USDT", "2024-01")
     assert len(set(table["ts"].to_pylist())) == table.num_rows == 12 * 60
+
+
+def test_symbols_do_not_wait_for_each_other(
+    store: RawStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Months of a symbol share a lock; other symbols and other sources have their own."""
+    locks: list[Path] = []
+
+    def recorded(path: Path, poll_interval: float) -> FileLock:
+        locks.append(path)
+        return FileLock(path, poll_interval=poll_interval)
+
+    monkeypatch.setattr("crypto_nn.store.raw.FileLock", recorded)
+    february = some_bars(1, start=np.datetime64("2024-02-01", "us"))
+    ether = replace(some_bars(1), symbol="ETH-USDT")
+    store.append(*BTC, some_bars(1), NOW)
+    store.append("files", "BTC-USDT", "2024-02", february, NOW)
+    store.append("binance", "BTC-USDT", "2024-01", some_bars(1), NOW)
+    store.append("files", "ETH-USDT", "2024-01", ether, NOW)
+    assert locks[0] == locks[1]
+    assert len(set(locks)) == 3
 
 
 def _write_days(root: Path, days: list[int]) -> None:

@@ -351,7 +351,7 @@ def _fingerprint(lake: Lake) -> object:
         ("SELECT 1; SELECT 2", "Found 2 statements"),
         ("", "Found no statement"),
         ("SELECT * FROM read_csv('x')", "table function read_csv is refused"),
-        ("SELECT * FROM 'x.csv'", "no table x.csv to select from; there are: features, lake_sna"),
+        ("SELECT * FROM 'x.csv'", "no table x.csv to select from; there are: bars_now, feat"),
         ("SELECT current_setting('x')", "function current_setting is refused"),
         ("PIVOT features ON symbol USING sum(f0)", "a PIVOT needs its values"),
         ("SELECT nothing FROM features", "cannot be answered: .*nothing"),

@@ -35,6 +35,8 @@ class BarFile(ABC):
 
     label: str
     """The path, and the member of an archive, for messages."""
+    layout: str
+    """How it is written, for people: "Parquet", "CSV in zip, no header" …"""
     columns: tuple[str, ...]
     """Which of our columns the file has."""
 
@@ -59,6 +61,8 @@ def open_bar_files(path: Path) -> list[BarFile]:
     Raises:
         BarsError: the file is none of these, empty, damaged, or without the columns of bars.
     """
+    if shown(path) != str(path):
+        raise BarsError(f"{shown(path)}: the name is not UTF-8. Rename the file, or its folder.")
     from crypto_nn.sources.formats.delimited import DelimitedFile, open_archive, open_gzip
     from crypto_nn.sources.formats.parquet import ParquetFile
 
@@ -74,10 +78,15 @@ def open_bar_files(path: Path) -> list[BarFile]:
             "Write it again, or rename it if it is CSV."
         )
     if magic[:2] == b"\x1f\x8b":
-        return [DelimitedFile(str(path), lambda: open_gzip(path))]
+        return [DelimitedFile(str(path), lambda: open_gzip(path), "gzip")]
     if magic[:2] == b"PK":
         return open_archive(path)
     return [DelimitedFile(str(path), lambda: path.open("rb"))]
+
+
+def shown(path: Path) -> str:
+    """A path as text that can be printed: bytes that are not UTF-8 are escaped."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def check_text(start: bytes, label: str) -> None:

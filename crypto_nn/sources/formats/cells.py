@@ -16,9 +16,12 @@ Notes = dict[int, list[str]]
 
 # Instants from 2001-09-09 to 2103 in s, ms, µs and ns: the four do not overlap.
 _EARLIEST, _LATEST = 10**9, 42 * 10**8
+_PER_SECOND = (1, 10**3, 10**6, 10**9)
 _ZONES = ("UTC", "Etc/UTC", "Z", "+00:00", "GMT")
 _OFFSET = r"\d{2}:\d{2}\S* ?[+-](0[1-9]|1\d|00:?[1-9]\d)(:?\d{2})?$"
+_COUNT = r"\d{9,19}(\.\d+)?|\d(\.\d+)?[eE]\+?(0?9|1[0-8])"
 _MAX_NOTE = 200
+UNITS = ("s", "ms", "µs", "ns")
 
 
 def read_numbers(column: pa.ChunkedArray, name: str, label: str, notes: Notes) -> Float:
@@ -29,7 +32,7 @@ def read_numbers(column: pa.ChunkedArray, name: str, label: str, notes: Notes) -
     """
     kind = column.type
     if _is_numeric(kind) or pa.types.is_null(kind):
-        return np.array(column.cast(pa.float64()).to_numpy())
+        return np.array(column.cast(pa.float64(), safe=False).to_numpy())  # whole ones may be large
     texts = _texts(column, name, label)
     try:
         return np.array(texts.cast(pa.float64()).to_numpy())
@@ -63,6 +66,7 @@ def read_times(column: pa.ChunkedArray, label: str, notes: Notes) -> Times:
     if pa.types.is_null(kind):
         return np.full(len(column), np.datetime64("NaT"), dtype=TS)
     if _is_numeric(kind):
+        _check_precision(kind, label)
         written = column.to_pandas().to_numpy()
         column = column.cast(pa.float64()) if pa.types.is_decimal(kind) else column
         times = from_epoch(column.fill_null(0).to_numpy())
@@ -80,7 +84,7 @@ def from_epoch(counts: np.ndarray) -> Times:
     """Counts of s, ms, µs or ns since 1970 as times; NaT where a count can be none of them."""
     micros = np.full(len(counts), np.iinfo(np.int64).min)  # NaT
     whole = np.issubdtype(counts.dtype, np.integer)
-    for unit, per_second in enumerate((1, 10**3, 10**6, 10**9)):
+    for unit, per_second in enumerate(_PER_SECOND):
         fits = (counts >= _EARLIEST * per_second) & (counts < _LATEST * per_second)
         found = counts[fits]
         if unit < 3:
@@ -91,6 +95,36 @@ def from_epoch(counts: np.ndarray) -> Times:
     return micros.view("datetime64[us]")
 
 
+def units_of(column: pa.ChunkedArray, label: str) -> set[str]:
+    """How the times of a column are written: `date-time`, or counts in some of `UNITS`."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return {"date-time"}
+    if _is_numeric(kind):
+        counts = column.cast(pa.float64(), safe=False).to_numpy()  # ns are above 2^53
+        others = False
+    else:
+        texts = _texts(column, "ts", label).to_pandas().astype(object).dropna()
+        numeric = texts.str.fullmatch(_COUNT)
+        counts = texts[numeric].astype(float).to_numpy()
+        others = bool((~numeric & (texts != "")).any())
+    with np.errstate(invalid="ignore"):
+        found = {
+            unit
+            for unit, per_second in zip(UNITS, _PER_SECOND)
+            if ((counts >= _EARLIEST * per_second) & (counts < _LATEST * per_second)).any()
+        }
+    return found | ({"date-time"} if others else set())
+
+
+def _check_precision(kind: pa.DataType, label: str) -> None:
+    if pa.types.is_float16(kind) or pa.types.is_float32(kind):
+        raise BarsError(
+            f"{label}: times are {kind}, which holds them to two minutes only, so that every "
+            "stamp may be wrong. Write them again, as whole numbers or float64."
+        )
+
+
 def _times_of_texts(texts: pa.ChunkedArray, label: str) -> Times:
     for kind in (pa.int64(), pa.timestamp("us"), pa.timestamp("us", "UTC")):
         if kind == pa.timestamp("us", "UTC"):
@@ -98,7 +132,7 @@ def _times_of_texts(texts: pa.ChunkedArray, label: str) -> Times:
         with suppress(pa.ArrowInvalid):
             return _times_of(texts.cast(kind))
     series = texts.to_pandas().astype(object)
-    numeric = series.str.fullmatch(r"\d{9,19}(\.\d+)?", na=False).to_numpy(dtype=bool)
+    numeric = series.str.fullmatch(_COUNT, na=False).to_numpy(dtype=bool)
     iso = pd.to_datetime(series.mask(numeric), format="ISO8601", errors="coerce", utc=True)
     result: Times = iso.dt.tz_localize(None).to_numpy().astype(TS)
     result[numeric] = from_epoch(series[numeric].astype(float).to_numpy())
@@ -130,6 +164,9 @@ def _texts(column: pa.ChunkedArray, name: str, label: str) -> pa.ChunkedArray:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
+        kind = column.type
+    if pa.types.is_string_view(kind):
+        column = column.cast(pa.string())
         kind = column.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise BarsError(

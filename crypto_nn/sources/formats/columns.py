@@ -16,6 +16,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "vwap": ("vwap", "vw", "volume_weighted_average_price"),
     "trades": ("trades", "n", "transactions", "number_of_trades", "num_trades", "trade_count",
                "tradecount", "count"),
+    "quote_volume": ("quote_volume", "quote_asset_volume"),
     "symbol": ("symbol", "ticker", "pair"),
 }  # fmt: skip
 """For each of our columns the names under which it is found, the likeliest first."""

@@ -24,7 +24,7 @@ _DELIMITERS = ",;\t|"
 class DelimitedFile(BarFile):
     """Lines of cells; a piece is a block of whole lines, at its place in the unpacked text."""
 
-    def __init__(self, label: str, open_file: Callable[[], BinaryIO]) -> None:
+    def __init__(self, label: str, open_file: Callable[[], BinaryIO], packed: str = "") -> None:
         self.label = label
         self._open = open_file
         with readable(label), open_file() as file:
@@ -45,6 +45,9 @@ class DelimitedFile(BarFile):
             self._body += len(line) + len(newline)
             if not rest.strip():
                 raise BarsError(f"{label} has a header but no rows. Write it again, or remove it.")
+        written = "CSV" if self._delimiter == "," else f"CSV with {self._delimiter!r}"
+        self.layout = written + (f" in {packed}" if packed else "")
+        self.layout += ", no header" if names else ""
         self._positions = find_columns(names or fields, label)
         self.columns = tuple(self._positions)
 
@@ -143,7 +146,7 @@ def open_archive(path: Path) -> list[BarFile]:
             "Due is a .zip with CSV files inside."
         )
     return [
-        DelimitedFile(f"{path}!{member}", lambda m=member: _open_member(path, m))  # type: ignore[misc]
+        DelimitedFile(f"{path}!{member}", lambda m=member: _open_member(path, m), "zip")  # type: ignore[misc]
         for member in sorted(members)
     ]
 

@@ -1,5 +1,6 @@
 """What a file holds, found once: which symbols, when, and in which pieces."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -33,11 +34,22 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class FileIndex:
-    """Where the rows of each symbol are, and how far apart in time they stand."""
+    """Where the rows of each symbol are, and how far apart in time they stand.
+
+    Attributes:
+        file: the file.
+        parts: by symbol, where its rows are.
+        spacing: by symbol, how far apart they stand as a rule.
+        months: by symbol, how many rows with a readable time each month has; a symbol is missing
+            here where that was not needed to find the rest.
+        unreadable: by symbol, how many rows have no readable time; 0 where it is missing.
+    """
 
     file: BarFile
     parts: Mapping[str, tuple[Part, ...]]
     spacing: Mapping[str, np.timedelta64]
+    months: Mapping[str, Mapping[str, int]]
+    unreadable: Mapping[str, int]
 
     def low(self, symbol: str) -> np.datetime64:
         """The first instant of a symbol."""
@@ -69,7 +81,7 @@ def index_file(file: BarFile, naming: Naming) -> FileIndex:
     parts = tuple(Part(piece, low, high, low) for piece, (low, high) in known)
     _, table = next(file.tables(["ts"], [parts[0].piece]))
     sample = read_times(table.column("ts").slice(0, _SAMPLE), file.label, {})
-    return FileIndex(file, {symbol: parts}, {symbol: spacing_of(sample)})
+    return FileIndex(file, {symbol: parts}, {symbol: spacing_of(sample)}, {}, {})
 
 
 def spacing_of(ts: Times) -> np.timedelta64:
@@ -89,19 +101,33 @@ def spacing_of(ts: Times) -> np.timedelta64:
     return usual
 
 
+def count_months(ts: Times) -> dict[str, int]:
+    """How many of these times each month has."""
+    months = ts[~np.isnat(ts)].astype("datetime64[M]").astype(np.int64)
+    if not months.size:
+        return {}
+    first = months.min()
+    counts = np.bincount(months - first)
+    return {str(np.datetime64(int(first + n), "M")): int(counts[n]) for n in np.flatnonzero(counts)}
+
+
 class _Scan:
     """The parts of one symbol, gathered piece by piece."""
 
     def __init__(self) -> None:
         self.parts: list[Part] = []
+        self.months: Counter[str] = Counter()
+        self.unreadable = 0
         self.sample = np.empty(0, dtype=TS)
         self._first = self._last = _NAT
 
     def add(self, piece: Piece, ts: Times) -> None:
         readable = ts[~np.isnat(ts)]
+        self.unreadable += len(ts) - len(readable)
         if not readable.size:
             self.parts.append(Part(piece, self._last, self._last, self._last))
             return
+        self.months.update(count_months(readable))
         ends = np.append(readable, self._last) if np.isnat(ts[0]) else readable
         low, high = np.nanmin(ends), np.nanmax(ends)
         self.parts.append(Part(piece, low, high, self._last))
@@ -154,4 +180,7 @@ def _scan(file: BarFile, naming: Naming, symbol: str | None = None) -> FileIndex
             f"{written or 'none at all'}. Due are UTC date-times (2024-01-31 23:59:00), or "
             "s, ms, µs or ns since 1970. Convert the column."
         )
-    return FileIndex(file, parts, {symbol: spacing_of(scans[symbol].sample) for symbol in parts})
+    spacing = {symbol: spacing_of(scan.sample) for symbol, scan in scans.items()}
+    months = {symbol: scan.months for symbol, scan in scans.items()}
+    unreadable = {symbol: scan.unreadable for symbol, scan in scans.items()}
+    return FileIndex(file, parts, spacing, months, unreadable)

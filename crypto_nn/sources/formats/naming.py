@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import PurePath
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from crypto_nn.bars.symbol import QUOTES, symbol_from
 from crypto_nn.errors import BarsError, SymbolError
+from crypto_nn.sources.formats.columns import ALIASES
 
 _MONEY = tuple(quote for quote in QUOTES if quote not in ("BTC", "ETH", "BNB"))
 _ANY = "|".join(QUOTES)
@@ -43,12 +45,22 @@ class Naming:
         return self._read[ticker]
 
     def of_file(self, label: str) -> str | None:
-        """The symbol in `BTCUSDT-1m-2024-01.csv`, `BTC-USDT.parquet`, `kraken_BTC_USD_1m.csv`."""
+        """The symbol in `BTCUSDT-1m-2024-01.csv`, `BTC-USDT.parquet`, `kraken_BTC_USD_1m.csv`.
+
+        A folder `symbol=BTC-USDT` (or `ticker=`, `pair=`), as partitioned tables have it, goes
+        before the file's name; what is configured for the file's name goes before both.
+        """
         path, _, member = label.partition("!")
-        for name in filter(None, (PurePath(member).name, PurePath(path).name)):
+        names = [name for name in (PurePath(member).name, PurePath(path).name) if name]
+        for name in names:
             configured = self._configured(name)
             if configured:
                 return configured
+        for folder in reversed(PurePath(path).parts[:-1]):
+            key, found_key, value = folder.partition("=")
+            if found_key and key.lower() in ALIASES["symbol"]:
+                return self.of_ticker(unquote(value))
+        for name in names:
             found = _OURS.search(name)
             if found:
                 return found[1]
@@ -94,7 +106,14 @@ def owners_of(column: pa.ChunkedArray, naming: Naming, label: str) -> Owners:
     Raises:
         BarsError: no row of the table has a symbol.
     """
-    encoded = pc.utf8_trim_whitespace(column.cast(pa.string())).combine_chunks().dictionary_encode()
+    try:
+        texts = column.cast(pa.string())
+    except pa.ArrowException:
+        raise BarsError(
+            f"{label}: column symbol is of type {column.type}, or not UTF-8; texts are due. "
+            "Convert the column."
+        ) from None
+    encoded = pc.utf8_trim_whitespace(texts).combine_chunks().dictionary_encode()
     tickers = encoded.dictionary.to_pylist()
     codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
     blank = (codes < 0) | np.isin(codes, [at for at, ticker in enumerate(tickers) if not ticker])

@@ -16,6 +16,8 @@ from crypto_nn.sources.formats.columns import find_columns
 class ParquetFile(BarFile):
     """A Parquet file; a piece is a row group."""
 
+    layout = "Parquet"
+
     def __init__(self, path: Path) -> None:
         self.label = str(path)
         self._path = path
@@ -24,6 +26,9 @@ class ParquetFile(BarFile):
             schema = file.schema_arrow
         found = find_columns(schema.names, self.label)
         self._names = {ours: schema.names[at] for ours, at in found.items()}
+        twice = [name for name in self._names.values() if schema.names.count(name) > 1]
+        if twice:
+            raise BarsError(f"{path} has {twice[0]!r} more than once. Rename or drop one of them.")
         self._time = schema.field(self._names["ts"])
         self.columns = tuple(found)
         if not self._metadata.num_rows:
@@ -49,12 +54,16 @@ class ParquetFile(BarFile):
         """From the row groups' own statistics; None where any lacks them or has null times."""
         if not pa.types.is_timestamp(self._time.type):
             return None
-        at = self._metadata.schema.names.index(self._time.name)
+        leaves = self._metadata.schema  # also those within other columns, which have a longer path
+        at = [leaves.column(leaf).path for leaf in range(len(leaves))].index(self._time.name)
         known: list[tuple[Piece, Times]] = []
         for piece in self._pieces():
             told = self._metadata.row_group(piece.start).column(at).statistics
             if told is None or not told.has_min_max or told.null_count != 0:
                 return None
-            ends = pa.chunked_array([pa.array([told.min, told.max]).cast(self._time.type)])
+            try:
+                ends = pa.chunked_array([pa.array([told.min, told.max]).cast(self._time.type)])
+            except (OverflowError, ValueError):  # before year 1 or after 9999
+                return None
             known.append((piece, read_times(ends, self.label, {}).astype("datetime64[us]")))
         return known

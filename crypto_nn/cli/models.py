@@ -1,0 +1,55 @@
+"""Trained versions, and which one answers."""
+
+from typing import Annotated
+
+import typer
+
+from crypto_nn.cli.shared import console, experiment, group, lake, model_store, now, print_rows
+
+commands = group("Trained versions, and which one answers.")
+
+
+@commands.command("list")
+def listmodel_store() -> None:
+    """All trained versions, newest first, with the champions marked."""
+    from crypto_nn.inference.registry import list_versions
+
+    print_rows(list_versions(lake(), model_store()), title="Versions")
+
+
+@commands.command()
+def show(version: str) -> None:
+    """The model card of a version (or of `champion:BTC-USDT`)."""
+    from crypto_nn.inference.registry import model_card, resolve
+
+    store = model_store()
+    console.print(model_card(store, resolve(store, version)), markup=False, highlight=False)
+
+
+@commands.command()
+def promote(
+    version: str,
+    universe: Annotated[str, typer.Option(help="A symbol or universe it shall answer for.")],
+    reason: Annotated[str, typer.Option(help="Why.")] = "by hand",
+) -> None:
+    """Let a version answer for a universe from now on.
+
+    Example: crypto-nn models promote 3f9a1c20 --universe BTC-USDT --reason "checked by hand"
+    """
+    from crypto_nn.inference import registry
+
+    experiment().members(universe)
+    champion = registry.promote(lake(), model_store(), universe, version, reason, now())
+    console.print(f"{champion.version} answers for {universe} since {champion.at}.")
+
+
+@commands.command()
+def rollback(universe: str, reason: Annotated[str, typer.Option(help="Why.")] = "by hand") -> None:
+    """Let the champion before the present one answer again.
+
+    Example: crypto-nn models rollback BTC-USDT
+    """
+    from crypto_nn.inference import registry
+
+    champion = registry.rollback(lake(), model_store(), universe, reason, now())
+    console.print(f"{champion.version} answers for {universe} since {champion.at}.")
