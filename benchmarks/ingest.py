@@ -94,16 +94,13 @@ class Ingest:
 
     def raw_bars(self) -> int:
         """Fetch and store each month, after what came in live; how many rows were new."""
-        return sum(
-            self.raw.append(NAME, self.symbol, month, bars, NOW).rows_new
-            for month, bars in ahead(self._fetch())
-        )
-
-    def _fetch(self) -> Iterator[tuple[str, Bars]]:
+        new = 0
         for month in self.months:
             assert not self.live.read(self.symbol, month, NAME).num_rows
             pieces = list(self.source.fetch(self.symbol, M1, *month_bounds(month)))
-            yield month, Bars.concat(pieces) if pieces else Bars.empty(self.symbol)
+            bars = Bars.concat(pieces) if pieces else Bars.empty(self.symbol)
+            new += self.raw.append(NAME, self.symbol, month, bars, NOW).rows_new
+        return new
 
     def bars(self) -> int:
         """Inspect and replace each month that is not on record as made of these raw rows."""

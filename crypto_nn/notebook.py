@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from crypto_nn.bars.calendar import month_bounds
+from crypto_nn.bars.calendar import instant, month_bounds
 from crypto_nn.bars.symbol import check_symbol
 from crypto_nn.benchmark.config import Sizing
 from crypto_nn.environment import catalogue, home, yaml_in_force
@@ -201,11 +201,7 @@ def _opened(root: Path, catalogue: str | None, inode: int) -> Lake:
 
 
 def _instant(time: Time, default: np.datetime64) -> np.datetime64:
-    if time is None:
-        return default
-    stamp = pd.Timestamp(time)
-    stamp = stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
-    return np.datetime64(stamp, "us")
+    return default if time is None else instant(time)
 
 
 def _read(

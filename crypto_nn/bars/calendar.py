@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from crypto_nn.errors import BarsError
@@ -12,6 +13,24 @@ from crypto_nn.errors import BarsError
 TS = np.dtype("datetime64[us]")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
+
+
+def instant(time: object) -> np.datetime64:
+    """A moment as a user gives it, as naive UTC (µs); one without a zone is UTC.
+
+    Raises:
+        BarsError: it is no moment.
+    """
+    try:
+        stamp = pd.Timestamp(time)  # type: ignore[arg-type]
+        found = np.datetime64(stamp.tz_convert(None) if stamp.tzinfo else stamp, "us").astype(TS)
+    except (ValueError, TypeError, OverflowError):
+        found = np.datetime64("NaT", "us")
+    if np.isnat(found):
+        raise BarsError(
+            f"{str(time)[:60]!r} is not a time. Write it as 2025-06-30 or 2025-06-30T12:00, in UTC."
+        )
+    return found
 
 
 def check_month(month: str) -> str:

@@ -11,7 +11,6 @@ from crypto_nn.cli.shared import (
     experiment,
     group,
     lake,
-    moment,
     print_rows,
     table,
 )
@@ -65,6 +64,7 @@ def gaps(
     Example: crypto-nn gaps --symbol BTC-USDT
     """
     from crypto_nn import pictures
+    from crypto_nn.bars.calendar import instant
     from crypto_nn.store.atomic import write_bytes
     from crypto_nn.store.gaps import report_gaps
     from crypto_nn.store.raw import RawStore
@@ -73,7 +73,7 @@ def gaps(
     named = {name: settings.symbol(name).source for name in symbol or settings.symbols}
     report = report_gaps(
         lake(), RawStore(home() / "raw_bars"), named, settings.refill.after, settings.quality,
-        None if as_of is None else moment(as_of),
+        None if as_of is None else instant(as_of),
     )  # fmt: skip
     missing, summaries = report.tables()
     print_rows(summaries, title="Bars" if as_of is None else f"Bars as known at {as_of}")
@@ -139,7 +139,22 @@ def flush() -> None:
 
     state = Mirror(experiment().database, home() / "mirror").flush(force=True)
     told = f" {state.problem}" if state.problem else ""
-    console.print(f"{state.sent} rows sent, {state.waiting} wait.{told}", markup=False)
+    aside = f", {state.set_aside} are set aside" if state.set_aside else ""
+    console.print(f"{state.sent} rows sent, {state.waiting} wait{aside}.{told}", markup=False)
+
+
+@database.command()
+def retry() -> None:
+    """Send again what the database refused and was set aside, after its cause was mended.
+
+    Example: crypto-nn db retry
+    """
+    from crypto_nn.store.database import Mirror
+
+    mirror = Mirror(experiment().database, home() / "mirror")
+    mirror.spool.put_back()
+    state = mirror.flush(force=True)
+    console.print(f"{state.sent} rows sent, {state.set_aside} set aside again.", markup=False)
 
 
 def _owner() -> "tuple[SecretStr, DatabaseConfig]":

@@ -50,6 +50,8 @@ def print_survey(wanted: Sequence[str] | None, first: str | None, last: str | No
     for month in (first, last):
         if month is not None:
             check_month(month)
+    if first and last and last < first:
+        raise ConfigError(f"--from {first} is after --to {last}; swap them.")
     settings = experiment()
     named: dict[str, list[str]] = {}
     for symbol in wanted or settings.symbols:

@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from crypto_nn.environment import catalogue, home, yaml_in_force
-from crypto_nn.errors import ConfigError
 
 if TYPE_CHECKING:
     from crypto_nn.defs.graph import Graph
@@ -72,18 +71,6 @@ def now() -> Any:
     import numpy as np
 
     return np.datetime64("now", "us")
-
-
-def moment(text: str) -> Any:
-    """A time such as 2025-06-30 or 2025-06-30T12:00, UTC."""
-    import numpy as np
-
-    try:
-        return np.datetime64(text.strip().removesuffix("Z"), "us")
-    except ValueError:
-        raise ConfigError(
-            f"{text!r} is not a time. Write it as 2025-06-30 or 2025-06-30T12:00, in UTC."
-        ) from None
 
 
 def print_rows(rows: list[dict[str, Any]], title: str, sparse: bool = False) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from crypto_nn.bars import M1, Bars
-from crypto_nn.bars.calendar import TS, month_of, month_slices
+from crypto_nn.bars.calendar import instant, month_of, month_slices
 from crypto_nn.bars.quality import Inspection, QualityConfig, inspect
 from crypto_nn.environment import home
 from crypto_nn.errors import DatabaseError
@@ -62,11 +62,11 @@ class DataPipelineConnector:
         Raises:
             SourceError: the source has no such symbol, refuses, or does not answer.
         """
-        return self._clean(symbol, _instant(start), _instant(end)).to_pandas().set_index("ts")
+        return self._clean(symbol, instant(start), instant(end)).to_pandas().set_index("ts")
 
     def inspections(self, symbol: str, start: Time, end: Time) -> Iterator[Inspection]:
         """Month by month what was accepted, what was put aside and why, and what is missing."""
-        return self._inspections(symbol, _instant(start), _instant(end))
+        return self._inspections(symbol, instant(start), instant(end))
 
     def features(self, symbol: str, start: Time, end: Time) -> pd.DataFrame:
         """Features of the bars that open in [start, end), indexed by `ts` (UTC); float32.
@@ -74,7 +74,7 @@ class DataPipelineConnector:
         They are computed from the month's canonical anchor on, as those of the lake are, so that
         the history before `start` is fetched too.
         """
-        first, last = _instant(start), _instant(end)
+        first, last = instant(start), instant(end)
         anchor = self.feature_set.anchor(month_of(first))
         bars = self._clean(symbol, anchor, last)
         complete = bool(self.source.available(symbol).start >= anchor)
@@ -155,9 +155,3 @@ def _months(bars: Bars, start: np.datetime64) -> Iterator[tuple[str, Bars]]:
     for month, place in whole:
         yield month, readable[place]
     yield last, bars[rows.start :]
-
-
-def _instant(time: Time) -> np.datetime64:
-    stamp = pd.Timestamp(time)
-    stamp = stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
-    return np.datetime64(stamp, "us").astype(TS)

@@ -1,5 +1,6 @@
 """Months and days partition time without overlap or hole, across leap years and centuries."""
 
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,7 @@ from crypto_nn.bars.calendar import (
     check_day,
     check_month,
     day_bounds,
+    instant,
     month_bounds,
     month_of,
     month_slices,
@@ -79,3 +81,20 @@ def test_month_slices_put_together_are_the_whole(minutes: list[int]) -> None:
     assert [at for _, rows in pieces for at in range(rows.start, rows.stop)] == list(range(len(ts)))
     assert all({month_of(at) for at in ts[rows]} == {month} for month, rows in pieces)
     assert len({month for month, _ in pieces}) == len(pieces)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2025-06-30 12:00", "2025-06-30T12:00Z", "2025-06-30T14:00+02:00",
+     np.datetime64("2025-06-30T12:00"), datetime(2025, 6, 30, 12, tzinfo=UTC)],
+)  # fmt: skip
+def test_a_moment_is_read_as_utc_however_it_is_given(written: object) -> None:
+    """With a zone it is converted, without one it is UTC already."""
+    assert instant(written) == np.datetime64("2025-06-30T12:00", "us")
+
+
+@pytest.mark.parametrize("written", ["yesterday-ish", "", None, "NaT", 10**40])
+def test_what_is_no_moment_is_refused(written: object) -> None:
+    """The message says how to write one."""
+    with pytest.raises(BarsError, match="is not a time"):
+        instant(written)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from crypto_nn.defs import automation, sensors
 from crypto_nn_tests.defs.running import dagster_dev, wait
 
 ASSETS = "{ assetNodes { assetKey { path } groupName } }"
@@ -24,7 +25,7 @@ def test_the_ui_shows_the_graph_with_all_automation_on(tmp_path: Path) -> None:
         (repository,) = running.ask(INSTIGATORS)["repositoriesOrError"]["nodes"]
         states = [s["scheduleState"]["status"] for s in repository["schedules"]]
         states += [s["sensorState"]["status"] for s in repository["sensors"]]
-        assert len(states) == 8
+        assert len(states) == len(automation.SCHEDULES) + len(sensors.SENSORS)
         assert set(states) == {"RUNNING"}
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
