@@ -49,7 +49,6 @@ from crypto_nn.bars.calendar import month_bounds, months_between
 from crypto_nn.bars.quality import inspect
 from crypto_nn.sources import FilesConfig
 from crypto_nn.store import Lake, RawStore
-from crypto_nn.store.ahead import ahead
 from crypto_nn.store.lineage import TABLE as LEDGER
 from crypto_nn.store.lineage import Made, content_of, read_ledger
 from crypto_nn.store.live import LiveBars
@@ -105,7 +104,7 @@ class Ingest:
     def bars(self) -> int:
         """Inspect and replace each month that is not on record as made of these raw rows."""
         made = 0
-        for partition, tables, own in ahead(self._inspect()):
+        for partition, tables, own in self._inspect():
             self.lake.replace(tables, partition, own=own)
             made += 1
         return made

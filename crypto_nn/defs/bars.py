@@ -27,7 +27,6 @@ from crypto_nn.defs.resources import Platform
 from crypto_nn.defs.upkeep import pinned_snapshots
 from crypto_nn.errors import SourceUnavailable
 from crypto_nn.sources import BarSource
-from crypto_nn.store.ahead import ahead
 from crypto_nn.store.lake import RowIds
 from crypto_nn.store.lineage import content_of
 from crypto_nn.store.live import LiveBars, asked_at, check_one_venue, folded, received
@@ -192,7 +191,7 @@ def bars(
     """
     wanted = by_symbol(context.partition_keys, "month")
     story = _Story(lineage.Rebuild(context, platform))
-    parts = ahead(_inspect_months(platform, raw_bars, wanted, story))
+    parts = _inspect_months(platform, raw_bars, wanted, story)
     picture = partial(coverage_picture, platform, wanted, story.rebuild)
     yield dg.Output(Partitions(parts, lambda: {**story.describe(), **picture()}))
     platform.lake.forget_live(pinned_snapshots(platform.lake))
