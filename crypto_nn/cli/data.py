@@ -57,7 +57,7 @@ def gaps(
     as_of: Annotated[
         str | None, typer.Option(help="What was known at a time such as 2025-06-30T12:00 (UTC).")
     ] = None,
-    max_rows: Annotated[int, typer.Option(min=1, help="Gaps shown at most, newest.")] = 50,
+    max_rows: Annotated[int, typer.Option(min=1, help="Gaps shown at most.")] = 50,
 ) -> None:
     """What is missing, put aside or corrected, as tables and as a picture.
 
@@ -77,9 +77,11 @@ def gaps(
     )  # fmt: skip
     missing, summaries = report.tables()
     print_rows(summaries, title="Bars" if as_of is None else f"Bars as known at {as_of}")
-    print_rows(missing[-max_rows:], title="Gaps", sparse=True)
+    longest = sorted(missing, key=lambda row: -int(row["minutes"]))[:max_rows]
+    if missing:
+        print_rows(longest, title="Gaps, the longest first", sparse=True)
     if len(missing) > max_rows:
-        console.print(f"The newest {max_rows} of {len(missing)}; --max-rows shows more.")
+        console.print(f"{max_rows} of {len(missing)} gaps; --max-rows shows more.")
     path = home() / "reports" / "gaps.png"
     write_bytes(path, pictures.coverage(report.hours).png())
     console.print(f"Picture: {path}", soft_wrap=True, highlight=False)

@@ -8,17 +8,19 @@ from crypto_nn.environment import catalogue, home
 from crypto_nn.errors import ConfigError
 
 if TYPE_CHECKING:
+    from crypto_nn.sources import SourceConfig
     from crypto_nn.sources.survey import Found
 
 
 def record_live(wanted: Sequence[str] | None) -> None:
     """Record the bars of these symbols, or of all whose source has live ones."""
     from crypto_nn.sources import open_source
+    from crypto_nn.sources.clock import StoppableClock
     from crypto_nn.sources.recording import has_live_bars, record
     from crypto_nn.store.lake import Lake
 
-    settings = experiment()
-    sources = {name: open_source(config) for name, config in settings.sources.items()}
+    settings, clock = experiment(), StoppableClock()
+    sources = {name: open_source(config, clock) for name, config in settings.sources.items()}
     named = {symbol: settings.symbol(symbol).source for symbol in wanted or settings.symbols}
     if not wanted:
         named = {symbol: name for symbol, name in named.items() if has_live_bars(sources[name])}
@@ -36,6 +38,7 @@ def record_live(wanted: Sequence[str] | None) -> None:
         config=config,
         recorder=settings.recorder,
         tell=lambda state: console.print(str(state), markup=False, highlight=False),
+        on_stop=clock.stop,
     )
     rows = sum(one.rows for one in done.recorders.values())
     console.print(f"Stopped. {rows} rows recorded; refresh_bars folds them into bars.")
@@ -57,7 +60,7 @@ def print_survey(wanted: Sequence[str] | None, first: str | None, last: str | No
     for symbol in wanted or settings.symbols:
         named.setdefault(settings.symbol(symbol).source, []).append(symbol)
     for name, symbols in named.items():
-        source = open_source(settings.sources[name])
+        source = open_source(_hasty(settings.sources[name]))
         for symbol in symbols:
             config = settings.symbol(symbol)
             low = max(first or config.first_month, config.first_month)
@@ -65,6 +68,15 @@ def print_survey(wanted: Sequence[str] | None, first: str | None, last: str | No
             found = survey(source, [symbol], low, high)
             print_rows([_told(one) for one in found], f"{symbol} from {name}", sparse=True)
     console.print("Nothing was fetched or written.")
+
+
+def _hasty(config: "SourceConfig") -> "SourceConfig":
+    """A source that says soon that it cannot be reached: nobody waits half an hour for a look."""
+    from crypto_nn.sources.patience import Patience
+
+    if not hasattr(config, "patience"):
+        return config
+    return config.model_copy(update={"patience": Patience(attempts=3, give_up_after_s=30.0)})
 
 
 def _told(found: "Found") -> dict[str, object]:

@@ -1,5 +1,6 @@
 """What the commands share: where things are, common options, and how rows are printed."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 # Typer passes this on to click: `--n_trials` is `--n-trials`.
 _EITHER = {"token_normalize_func": lambda name: name.replace("_", "-")}
 _WHOLE = ("version", "universe", "symbol")  # columns that are never broken
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 140)  # a pipe has no width of its own
 errors = Console(stderr=True)
 
 Symbols = Annotated[

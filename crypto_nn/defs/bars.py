@@ -27,10 +27,10 @@ from crypto_nn.defs.resources import Platform
 from crypto_nn.defs.upkeep import pinned_snapshots
 from crypto_nn.errors import SourceUnavailable
 from crypto_nn.sources import BarSource
-from crypto_nn.store.lake import RowIds
 from crypto_nn.store.lineage import content_of
 from crypto_nn.store.live import LiveBars, asked_at, check_one_venue, folded, received
 from crypto_nn.store.recount import Recount, recount
+from crypto_nn.store.replacement import RowIds
 
 MAX_GAP_SHARE = 0.05
 
@@ -193,7 +193,7 @@ def bars(
     story = _Story(lineage.Rebuild(context, platform))
     parts = _inspect_months(platform, raw_bars, wanted, story)
     picture = partial(coverage_picture, platform, wanted, story.rebuild)
-    yield dg.Output(Partitions(parts, lambda: {**story.describe(), **picture()}))
+    yield dg.Output(Partitions(parts, lambda: {**story.describe(), **picture()}, together=6))
     platform.lake.forget_live(pinned_snapshots(platform.lake))
     found = _recount(platform, wanted)
     platform.mirror.flush()  # also what another table's run could not send

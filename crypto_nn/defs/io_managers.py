@@ -17,8 +17,9 @@ import pyarrow as pa
 from crypto_nn.bars import Bars, Times
 from crypto_nn.defs.resources import Platform
 from crypto_nn.errors import LakeError
-from crypto_nn.store.lake import Lake, RowIds
+from crypto_nn.store.lake import Lake
 from crypto_nn.store.raw import RawStore
+from crypto_nn.store.replacement import RowIds
 
 Metadata = Mapping[str, Any]
 
@@ -63,10 +64,16 @@ class Tables:
 
 @dataclass(frozen=True)
 class Partitions:
-    """Partitions to store, one transaction each; `describe` is asked after the last is stored."""
+    """Partitions to store; `describe` is asked after the last is stored.
+
+    Attributes:
+        together: how many go into one transaction. What makes the parts must then not count on
+            each being stored when it is asked for the next.
+    """
 
     parts: Iterable[Tables]
     describe: Callable[[], Metadata] = dict
+    together: int = 1
 
 
 @dataclass(frozen=True)
@@ -131,17 +138,24 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
-    """Stores tables in the DuckLake: each partition is replaced in one transaction."""
+    """Stores tables in the DuckLake: partitions are replaced in transactions."""
 
     platform: dg.ResourceDependency[Platform]
 
     def handle_output(self, context: dg.OutputContext, obj: Partitions) -> None:
         """Replace each partition; readers see it before or after, never between."""
         lake, rows, snapshot, main = self.platform.lake, 0, 0, ""
-        for part in obj.parts:
-            snapshot = lake.replace(part.tables, part.partition, part.remove, part.own)
-            main = next(iter(part.tables))
-            rows += part.tables[main].num_rows
+        waiting: list[Tables] = []
+        try:
+            for part in obj.parts:
+                waiting.append(part)
+                main = next(iter(part.tables))
+                rows += part.tables[main].num_rows
+                if len(waiting) == obj.together:
+                    snapshot = lake.replace_all(waiting)
+                    waiting = []
+        finally:  # what was made before an error is stored
+            snapshot = lake.replace_all(waiting) if waiting else snapshot
         if not main:
             context.add_output_metadata(dict(obj.describe()))
             return

@@ -94,7 +94,8 @@ def _months(part: Hours, title: str) -> "Figure":
     days = first + np.arange(layers_4D.shape[1])
     months = days.astype("datetime64[M]")
     of_month = (days - months.astype("datetime64[D]")).astype(int)
-    names = np.unique(months)[-MAX_MONTHS:]
+    every = np.unique(months)
+    names = every[-MAX_MONTHS:]
     grid = np.zeros((4, len(names), 31), dtype=np.int64)
     kept = months >= names[0]
     grid[:, np.searchsorted(names, months[kept]), of_month[kept]] = layers_4D[:, kept]
@@ -103,7 +104,8 @@ def _months(part: Hours, title: str) -> "Figure":
     _paint(axes, grid)
     axes.set_yticks(np.arange(len(names)), [str(name) for name in names])
     axes.set_xticks(np.arange(0, 31, 2), [str(day + 1) for day in range(0, 31, 2)])
-    axes.set_xlabel("day of the month, UTC")
+    cut = f"; the newest {len(names)} of {len(every)} months" if len(every) > len(names) else ""
+    axes.set_xlabel(f"day of the month, UTC{cut}")
     return _finish(sheet, axes)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from crypto_nn.sources.binance import BinanceConfig
+from crypto_nn.sources.clock import Clock
 from crypto_nn.sources.files import FilesConfig, FileSource
 from crypto_nn.sources.polygon import PolygonConfig
 from crypto_nn.sources.source import Availability, BarSource
@@ -17,8 +18,15 @@ SourceConfig = Annotated[
 ]
 
 
-def open_source(config: SourceConfig) -> BarSource:
-    """The source that a configuration describes. Nothing is read before it is asked."""
+def open_source(config: SourceConfig, clock: Clock | None = None) -> BarSource:
+    """The source that a configuration describes. Nothing is read before it is asked.
+
+    Args:
+        clock: tells those sources the time that ask over a network and wait; the machine's own
+            where it is not given.
+    """
+    if clock is not None and isinstance(config, BinanceConfig | PolygonConfig):
+        return config.open(clock)
     return config.open()
 
 

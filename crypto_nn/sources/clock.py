@@ -1,5 +1,6 @@
 """What a source and a stream know of time; tests hold it in their hands."""
 
+import threading
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -7,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from crypto_nn.bars.calendar import TS
+from crypto_nn.errors import SourceError
 
 
 class Clock(Protocol):
@@ -36,3 +38,23 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait in real time."""
         time.sleep(seconds)
+
+
+class StoppableClock(SystemClock):
+    """The machine's clock, whose waits end at once when the process is told to stop."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End every wait, and each that comes."""
+        self._stopped.set()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait in real time.
+
+        Raises:
+            SourceError: `stop` was called.
+        """
+        if self._stopped.wait(seconds):
+            raise SourceError("The process was told to stop, so that nothing is asked again.")

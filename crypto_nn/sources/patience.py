@@ -7,6 +7,7 @@
 """
 
 import json
+import logging
 import math
 import os
 import threading
@@ -26,10 +27,13 @@ from crypto_nn.bars.calendar import TS
 from crypto_nn.sources.clock import Clock
 from crypto_nn.store.atomic import temporary_beside
 
+log = logging.getLogger(__name__)
+
 Answer = TypeVar("Answer")
 
 GRAIN_S = 0.001
 """What is added to each wait for the budget, so that rounding never brings a request too early."""
+_TELL_FROM = 3  # failures in a row; one or two are everyday
 LONGEST_S = 600.0
 """After so long a request that was never marked as ended is taken for one of a killed process."""
 
@@ -109,6 +113,7 @@ def persist(
         try:
             return attempt()
         except Transient as failure:
+            reason = str(failure)
             wait = patience.wait(failures, chance, failure.after_s)
             spent = clock.monotonic() - began
             if failures == patience.attempts or spent + wait > patience.give_up_after_s:
@@ -116,6 +121,11 @@ def persist(
                 raise OutOfPatience(
                     f"{times} in {spent:.0f} s failed; last: {failure}"
                 ) from failure
+        if failures >= _TELL_FROM:
+            log.warning(
+                "Attempt %d of %d failed: %s. The next in %.0f s.",
+                failures, patience.attempts, reason, wait,
+            )  # fmt: skip
         clock.sleep(wait)
     raise AssertionError("a loop of at least one attempt returns or raises")
 

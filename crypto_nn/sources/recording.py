@@ -72,6 +72,7 @@ def record(
     tell_every_s: float = 10.0,
     clock: Clock | None = None,
     seed: int = 0,
+    on_stop: Callable[[], object] = lambda: None,
 ) -> Recording:
     """Record live bars until SIGINT or SIGTERM; what was received by then is committed.
 
@@ -87,6 +88,7 @@ def record(
         tell: is called with how it fares, every `tell_every_s` seconds and at the end.
         clock: the time of day of this machine.
         seed: of the jitter in waits.
+        on_stop: is called at the signal, such as `StoppableClock.stop` of the sources' clock.
 
     Returns:
         How it fared.
@@ -106,7 +108,7 @@ def record(
 
     async def run() -> Recording:
         stop = asyncio.Event()
-        _stop_by_signal(stop)
+        _stop_by_signal(stop, on_stop)
         return await recording(
             live, sources, plan, stop,
             config=config, recorder=recorder, tell=tell, tell_every_s=tell_every_s,
@@ -126,12 +128,13 @@ def record(
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def _stop_by_signal(stop: asyncio.Event) -> None:
+def _stop_by_signal(stop: asyncio.Event, on_stop: Callable[[], object]) -> None:
     """Let the first signal set `stop`, and the second one do what it would do otherwise."""
     loop = asyncio.get_running_loop()
 
     def first() -> None:
         stop.set()
+        on_stop()
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
 

@@ -109,10 +109,16 @@ def _cells(summary: Summary) -> dict[str, Any]:
         "days": f"{_text(summary.first)[:10]} to {_text(summary.last)[:10]}" if share else "",
         "bars": f"{summary.bars:,}",
         "coverage": "" if share is None else f"{np.floor(share * 1e6) / 1e4:g} %",
-        "missing": f"{summary.missing_minutes:,} in {summary.gaps:,} gaps",
+        "missing": _missing(summary),
         "put aside": aside or "none",
         "corrected": f"{summary.revised_minutes:,}, last {newest}" if newest else "none",
     }
+
+
+def _missing(summary: Summary) -> str:
+    if not summary.gaps:
+        return "none"
+    return f"{summary.missing_minutes:,} in {summary.gaps:,} gap{'s' if summary.gaps > 1 else ''}"
 
 
 def report_gaps(

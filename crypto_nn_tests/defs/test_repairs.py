@@ -32,9 +32,12 @@ AT = datetime(2024, 3, 5, 2, 5, tzinfo=UTC)
 FRESH: dict[str, list[tuple[str, str]]] = {asset: [] for asset in ASSETS}
 
 
-YAML = (Path(__file__).parents[1] / "crypto_nn.yaml").read_text() + """
+YAML = (
+    (Path(__file__).parents[1] / "crypto_nn.yaml").read_text()
+    + """
 features: {groups: [returns, momentum, slow]}
 """
+)
 GAP = "    gaps: [{start: 2024-01-12 10:00:00, minutes: 90}]\n"
 
 

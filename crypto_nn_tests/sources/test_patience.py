@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from crypto_nn.errors import SourceError
+from crypto_nn.sources.clock import StoppableClock
 from crypto_nn.sources.patience import (
     LONGEST_S,
     OutOfPatience,
@@ -310,3 +312,28 @@ def test_patience_that_cannot_be_is_refused() -> None:
         Patience(first_wait_s=5.0, max_wait_s=1.0)
     with pytest.raises(ValidationError, match="attempts"):
         Patience(attempts=0)
+
+
+def test_a_service_that_keeps_failing_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever waits half an hour sees why; a single failure is everyday and says nothing."""
+
+    def never() -> None:
+        raise Transient("nobody answers")
+
+    with pytest.raises(OutOfPatience):
+        persist(never, Patience(attempts=2), HandClock("2024-01-01"), Random(1))
+    assert caplog.messages == []
+    with pytest.raises(OutOfPatience):
+        persist(never, Patience(attempts=5), HandClock("2024-01-01"), Random(1))
+    assert [text.partition(":")[0] for text in caplog.messages] == [
+        "Attempt 3 of 5 failed",
+        "Attempt 4 of 5 failed",
+    ]
+
+
+def test_a_clock_that_is_stopped_ends_every_wait() -> None:
+    """A process that is told to stop does not sleep out its patience."""
+    clock = StoppableClock()
+    clock.stop()
+    with pytest.raises(SourceError, match="told to stop"):
+        clock.sleep(3600.0)

@@ -15,6 +15,7 @@ import pytest
 
 from crypto_nn.errors import LakeError
 from crypto_nn.store import TABLES, Column, Lake, TableSpec
+from crypto_nn.store.replacement import OnePart
 from crypto_nn_tests.store.workers import JANUARY, PARTITION, feature_rows, label_rows, minutes
 
 ROWS = 300
@@ -394,3 +395,53 @@ def test_a_write_leaves_the_process_with_as_many_threads_as_before(lake: Lake) -
     assert threads() == before
     with lake.catalogue.one_thread():
         assert threads() == (1,)
+
+
+def _month(month: str, value: float, **columns: pa.Array) -> OnePart:
+    start = np.datetime64(month, "us")
+    rows = feature_rows(3, value, columns=2).set_column(0, "ts", pa.array(minutes(3, start)))
+    for name, column in columns.items():
+        rows = rows.append_column(name, column)
+    partition = {"symbol": "BTC-USDT", "month": month}
+    told = pa.table({"kind": ["data"], "key": [month], "message": [str(value)]})
+    return OnePart(partition, {"features": rows, "alerts": told}, {"alerts": {"key": month}})
+
+
+def _months_in(lake: Lake) -> list[tuple[str, float]]:
+    found = lake.read("features").to_pylist()
+    return sorted({(row["month"], row["f0"]) for row in found})
+
+
+def test_partitions_that_are_replaced_together_are_those_replaced_one_by_one(lake: Lake) -> None:
+    """In one snapshot, whatever columns each has, also where one comes twice; others stay."""
+    before = lake.replace_all([_month("2023-12", 0.0), _month("2024-01", 1.0)])
+    extra = pa.array([1.0, 2.0, 3.0], pa.float32())
+    parts = [
+        _month("2024-01", 2.0),
+        _month("2024-02", 2.0),
+        _month("2024-03", 3.0, more=extra),
+        _month("2024-02", 4.0),
+        _month("2024-04", 4.0),
+    ]
+    assert lake.replace_all(parts) == before + 1
+    due = [("2023-12", 0.0), ("2024-01", 2.0), ("2024-02", 4.0), ("2024-03", 3.0), ("2024-04", 4.0)]
+    assert _months_in(lake) == due
+    assert lake.count("features") == 15
+    assert lake.read("features", ("more",))["more"].drop_null().to_pylist() == [1.0, 2.0, 3.0]
+    told = {row["key"]: row["message"] for row in lake.read("alerts").to_pylist()}
+    assert told == {month: str(value) for month, value in due}
+    for part in parts:
+        lake.replace(part.tables, part.partition, part.remove, part.own)
+    assert _months_in(lake) == due
+    assert lake.count("features") == 15
+
+
+def test_partitions_that_are_replaced_together_are_replaced_all_or_none(lake: Lake) -> None:
+    """Where one of them does not fit, no other is changed."""
+    lake.replace_all([_month("2024-01", 1.0)])
+    lake.replace_all([_month("2024-03", 1.0, more=pa.array([1.0, 2.0, 3.0], pa.float32()))])
+    clash = _month("2024-04", 1.0, more=pa.array(["a", "b", "c"]))
+    for parts in ([_month("2024-01", 9.0), clash], [clash, _month("2024-01", 9.0)]):
+        with pytest.raises(LakeError):
+            lake.replace_all(parts)
+    assert _months_in(lake) == [("2024-01", 1.0), ("2024-03", 1.0)]
