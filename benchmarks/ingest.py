@@ -3,7 +3,7 @@
 Ours, in one process and without Dagster's start, is all that the assets `raw_bars` and `bars` do
 for a file of 30 months: it is read month by month, each month is stored with its revisions, read
 again and verified, every row is inspected, and bars, quarantine, gaps and the ledger are replaced
-in one transaction per month; then what lies in the tables is counted and looked at once more.
+in a transaction for every six months; then what lies in the tables is counted and looked at again.
 DuckDB reads the file and writes it, ordered by time, on all cores. Both run in turns, in one
 process, and the ratio of each turn's times is told. A second ingest, which finds nothing new, is
 measured as well.
@@ -24,10 +24,10 @@ row to find the known ones; one question to the lake per month and check.
 
 What was tried and did not help: constant text columns as dictionaries, runs or SQL literals in the
 INSERT (within 5 %); inspecting a month in another thread while one is written (they take turns at
-the interpreter's lock); Parquet version 2, LZ4 or no compression in the lake (10 to 20 % of the INSERT,
-for larger files); `preserve_insertion_order` off; negative niceness. BYTE_STREAM_SPLIT would halve
-the writing of raw files once more (0.2 s of all), but makes them a third larger, and older readers
-do not know it.
+the interpreter's lock); Parquet version 2, LZ4 or no compression in the lake (10 to 20 % of the
+INSERT, for larger files); `preserve_insertion_order` off. BYTE_STREAM_SPLIT would halve the writing
+of raw files once more (0.2 s of all), but makes them a third larger, and older readers do not know
+it.
 """
 
 import argparse
