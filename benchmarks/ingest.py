@@ -3,7 +3,7 @@
 Ours, in one process and without Dagster's start, is all that the assets `raw_bars` and `bars` do
 for a file of 30 months: it is read month by month, each month is stored with its revisions, read
 again and verified, every row is inspected, and bars, quarantine, gaps and the ledger are replaced
-in a transaction for every six months; then what lies in the tables is counted and looked at again.
+in a transaction for every twelve months; then what lies in the tables is counted and looked at.
 DuckDB reads the file and writes it, ordered by time, on all cores. Both run in turns, in one
 process, and the ratio of each turn's times is told. A second ingest, which finds nothing new, is
 measured as well.
@@ -62,7 +62,7 @@ from crypto_nn_tests.market import BTC, MARKET
 NAME = "files"
 NOW = np.datetime64("2026-01-01", "us")
 Keys = dict[str, str]
-TOGETHER = 6
+TOGETHER = 12
 """How many months the asset `bars` replaces in one transaction."""
 
 
@@ -205,6 +205,7 @@ def main() -> None:
         if not file.exists():
             file = made_up(root / "BTC-USDT_1m.parquet")
         if options.profile:
+            (root / "profiled").mkdir()
             profile = cProfile.Profile()
             with profile:
                 turn(root / "profiled", file)

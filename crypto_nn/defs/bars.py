@@ -193,7 +193,7 @@ def bars(
     story = _Story(lineage.Rebuild(context, platform))
     parts = _inspect_months(platform, raw_bars, wanted, story)
     picture = partial(coverage_picture, platform, wanted, story.rebuild)
-    yield dg.Output(Partitions(parts, lambda: {**story.describe(), **picture()}, together=6))
+    yield dg.Output(Partitions(parts, lambda: {**story.describe(), **picture()}, together=12))
     platform.lake.forget_live(pinned_snapshots(platform.lake))
     found = _recount(platform, wanted)
     platform.mirror.flush()  # also what another table's run could not send

@@ -110,7 +110,7 @@ class Lake:
                 for name, rowids in part.remove.items():
                     _delete_rows(cursor, self._spec(name).name, rowids)
 
-        small = all(rows.num_rows <= _ROW_GROUP for _, rows, _ in fitted)
+        small = all(sum(rows.num_rows for rows in step.rows) <= _ROW_GROUP for step in steps)
         with self.catalogue.one_thread() if small else nullcontext():
             return self.catalogue.write(work)[1]
 
