@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from crypto_nn.bars.calendar import TS
 from crypto_nn.errors import SourceError
 from crypto_nn.sources.clock import Clock, SystemClock
 from crypto_nn.sources.realtime import RealtimeConfig, RealtimeDataStream, StreamStats
+from crypto_nn.sources.realtime.together import until_first
 from crypto_nn.sources.recorder import Recorder, RecorderConfig, RecorderStats
 from crypto_nn.sources.source import BarSource
 from crypto_nn.store.lake import Lake
@@ -184,23 +185,10 @@ async def recording(
         works: list[Coroutine[Any, Any, object]] = [report(), stop.wait()]
         works += [stream.run() for stream in streams.values()]
         works += [one.until_broken() for one in recorders.values()]
-        await _until_first(works)
+        await until_first(works)
     last = fares()
     tell(last)
     return last
-
-
-async def _until_first(works: Sequence[Coroutine[Any, Any, object]]) -> None:
-    """Run all until one ends, then end the others; raises what it raised."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def by_source(

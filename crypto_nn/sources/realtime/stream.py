@@ -21,6 +21,7 @@ from crypto_nn.sources.realtime.config import RealtimeConfig
 from crypto_nn.sources.realtime.intake import Intake
 from crypto_nn.sources.realtime.rows import MINUTE_US, instant
 from crypto_nn.sources.realtime.series import Series
+from crypto_nn.sources.realtime.together import until_first
 from crypto_nn.sources.realtime.updates import (
     Closed,
     Delivery,
@@ -221,15 +222,7 @@ class RealtimeDataStream:
         works = [self._stop.wait(), self._listen(), self._mend(), self._watch(), self._record()]
         if telling is not None:
             works.append(telling)
-        tasks = [asyncio.ensure_future(work) for work in works]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await until_first(works)
 
     async def _listen(self) -> None:
         """Keep the source's stream going, for ever."""
