@@ -33,6 +33,7 @@ class Bar(NamedTuple):
     volume: float
     vwap: float = float("nan")
     trades: float = float("nan")
+    reference: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,8 @@ class Bars:
         volume: traded amount in the base currency, float64.
         vwap: volume-weighted average price of each bar, where the source has it.
         trades: number of trades of each bar, where the source has it.
+        reference: the close of another market's bar of the same minute, NaN where that market has
+            none; only where `with_reference` has put it there. It is never stored.
         note: what the source wrote where a number or time was due; None where all was readable.
     """
 
@@ -65,6 +68,7 @@ class Bars:
     volume: Float
     vwap: Float | None = None
     trades: Float | None = None
+    reference: Float | None = None
     note: NDArray[np.object_] | None = None
 
     def __post_init__(self) -> None:
@@ -178,7 +182,8 @@ class Bars:
         """Return these bars if they are fit to compute on, else raise `BarsError`.
 
         Clean is: strictly ascending stamps on the timeframe's grid, finite positive prices with
-        low ≤ open, close ≤ high, and finite volume that is not negative.
+        low ≤ open, close ≤ high, and finite volume that is not negative; a reference is a finite
+        positive price, or NaN.
         """
         problem = self.problem()
         if problem:
@@ -204,6 +209,8 @@ class Bars:
         sane = np.isfinite(prices).all(axis=0) & (prices > 0).all(axis=0)
         sane &= (self.low <= prices.min(axis=0)) & (self.high >= prices.max(axis=0))
         sane &= np.isfinite(self.volume) & (self.volume >= 0)
+        if self.reference is not None:
+            sane &= np.isnan(self.reference) | ((self.reference > 0) & (self.reference < np.inf))
         bad = np.flatnonzero(~sane)
         return f"the bar of {self[int(bad[0])]} cannot be" if bad.size else ""
 

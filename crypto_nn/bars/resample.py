@@ -15,7 +15,7 @@ def resample(bars: Bars, to: Timeframe, min_share: float = 0.8) -> Bars:
     only where it has closed, which the bars themselves tell: the last of them, or a later one,
     ends at or after the slow bar's end. It is given only where at least `min_share` of the bars
     due in it are present; a slow bar without enough of them stays missing. Volume and trades are
-    sums, vwap is weighted by volume over the bars that have one.
+    sums, vwap is weighted by volume over the bars that have one, reference is that of the last bar.
 
     Args:
         bars: clean bars (`Bars.check_clean`).
@@ -64,6 +64,7 @@ def _combine(bars: Bars, to: Timeframe, first: NDArray[np.intp]) -> Bars:
         volume=np.add.reduceat(bars.volume, first),
         vwap=None if bars.vwap is None else _mean(bars.vwap, bars.volume, first),
         trades=None if bars.trades is None else _sum(bars.trades, first),
+        reference=None if bars.reference is None else bars.reference[last],
     )
 
 

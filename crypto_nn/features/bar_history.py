@@ -67,7 +67,7 @@ class BarHistory:
 
     def _as_bars(self, ts: Times, numbers: Float) -> Bars:
         columns: dict[str, Any] = {name: numbers[row].copy() for row, name in enumerate(_NUMBERS)}
-        for name in ("vwap", "trades"):
+        for name in ("vwap", "trades", "reference"):
             if np.isnan(columns[name]).all():
                 columns[name] = None
         return Bars(self.symbol, M1, ts.copy(), **columns)

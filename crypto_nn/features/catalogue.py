@@ -4,8 +4,10 @@ from crypto_nn import indicators as ind
 from crypto_nn.bars import H1, M1, M5, M15, Timeframe
 from crypto_nn.features import transforms as to
 from crypto_nn.features.columns import Clock, Column
-from crypto_nn.features.config import Group
+from crypto_nn.features.config import FeatureConfig, Group
 from crypto_nn.features.feature import Feature, Output
+from crypto_nn.features.feature_set import FeatureSet
+from crypto_nn.features.gaps import GapPolicy
 
 _OPEN, _HIGH, _LOW, _CLOSE, _VOLUME = (
     Output(Column(name)) for name in ("open", "high", "low", "close", "volume")
@@ -222,3 +224,10 @@ _GROUPS: dict[Group, tuple[Feature, ...]] = {
     "clock": _clock(),
     "slow": _slow(),
 }
+
+
+def default_feature_set(config: FeatureConfig | None = None) -> FeatureSet:
+    """The features that ship, in the groups and with the gap policy of `config`."""
+    config = config or FeatureConfig()
+    features = tuple(feature for group in config.groups for feature in shipped(group))
+    return FeatureSet(features, GapPolicy(config.max_gap_minutes, config.slow_bar_min_share))

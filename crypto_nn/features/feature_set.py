@@ -16,8 +16,6 @@ from crypto_nn.bars.calendar import TS, month_bounds, month_slices
 from crypto_nn.bars.resample import resample
 from crypto_nn.errors import FeatureError
 from crypto_nn.features import transforms
-from crypto_nn.features.catalogue import shipped
-from crypto_nn.features.config import FeatureConfig
 from crypto_nn.features.feature import Feature
 from crypto_nn.features.gaps import GapPolicy
 from crypto_nn.features.live import LiveFeatures
@@ -209,10 +207,3 @@ class FeatureSet:
                         known[indicator] = indicator.compute(part)
                 picks = (known[output.indicator][output.position] for output in feature.outputs)
                 values_N[run] = feature.transform(*picks)
-
-
-def default_feature_set(config: FeatureConfig | None = None) -> FeatureSet:
-    """The features that ship, in the groups and with the gap policy of `config`."""
-    config = config or FeatureConfig()
-    features = tuple(feature for group in config.groups for feature in shipped(group))
-    return FeatureSet(features, GapPolicy(config.max_gap_minutes, config.slow_bar_min_share))

@@ -47,4 +47,5 @@ def _combined(parts: list[Bar], opened: np.datetime64) -> Bar:
         min(bar.low for bar in parts),
         parts[-1].close,
         float(np.add.reduceat(volumes, [0])[0]),
+        reference=parts[-1].reference,
     )
