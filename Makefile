@@ -52,6 +52,7 @@ network: install ## Fetch real bars from Binance and, with POLYGON_API_KEY, from
 	$(BIN)/python -m pytest -m network -s
 
 bench: install ## Print our speed beside that of peers, as ratios
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'
 	for program in benchmarks/*.py; do $(BIN)/python $$program; done
 
 screenshots: install ## Take the pictures of the UI that the docs show (needs Chromium)
@@ -59,7 +60,7 @@ screenshots: install ## Take the pictures of the UI that the docs show (needs Ch
 
 lock: ## Renew requirements.lock from pyproject.toml
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --upgrade -e '.[dev]'
+	.venv-lock/bin/python -m pip install --quiet --upgrade -e '.[dev,bench]'
 	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 	rm -rf .venv-lock
 

@@ -169,17 +169,22 @@ def _features_as_of(
     symbol: str, start: np.datetime64, end: np.datetime64, time: Time
 ) -> pd.DataFrame:
     """Each month from its anchor, as the asset `features` computes it."""
+    from crypto_nn.bars.reference import with_reference
     from crypto_nn.features import default_feature_set
 
     known, experiment = _known(symbol, time)
-    features = default_feature_set(experiment.features)
+    features, reference = default_feature_set(experiment.features), experiment.features.reference
+    beside = _known(reference, time)[0] if reference else None
     first_month = experiment.symbol(symbol).first_month
     parts = []
     for month in known.months_of(start, end):
         first, after = month_bounds(month)
         anchor = features.anchor(month)
         complete = known.is_complete(first_month, anchor, after)
-        x_NF = features.compute_month(known.bars(anchor, after), month, complete=complete)
+        bars = known.bars(anchor, after)
+        if beside is not None:
+            bars = with_reference(bars, beside.bars(anchor, after))
+        x_NF = features.compute_month(bars, month, complete=complete)
         parts.append(pd.DataFrame(x_NF, known.bars(first, after).ts, list(features.names)))
     parts = parts or [pd.DataFrame(columns=list(features.names), dtype=np.float32)]
     frame = pd.concat(parts)

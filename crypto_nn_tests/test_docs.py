@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,11 @@ from crypto_nn.bars.quality import REASONS
 from crypto_nn.cli import app
 from crypto_nn.experiments import Experiment
 from crypto_nn.features import default_feature_set
+from crypto_nn.features import history_difference as history
+from crypto_nn.features.config import FeatureConfig
+from crypto_nn.features.docstrings import told_by
+from crypto_nn.features.units import UNITS
+from crypto_nn.indicators import CROSS, GROUPS, Indicator
 from crypto_nn.store import TABLES, Lake, TableSpec, query
 from crypto_nn.store.guard import check_query
 from crypto_nn_tests.market import ROOT
@@ -48,13 +53,86 @@ def tables_table() -> str:
 
 
 def features_table() -> str:
-    """The columns of the shipped feature set."""
-    told = default_feature_set().descriptions
-    return _table(("column", "what it is"), [(f"`{k}`", v) for k, v in told.items()])
+    """The columns of the shipped feature set, with those that need a reference, and their units."""
+    shipped = default_feature_set(FeatureConfig(reference="BTC-USDT")).features
+    head = ("column", "what it is", "formula", "unit", "warm-up, min", "history")
+    rows = [
+        (
+            f"`{one.name}`",
+            one.description,
+            f"`{one.formula}`",
+            one.unit,
+            f"{one.warm_up_minutes}",
+            _said(history.history_difference(one)),
+        )
+        for one in shipped
+    ]
+    units = [f"- {unit}: {words}" for unit, words in UNITS.items()]
+    reasons = [f"- `{name}`: {reason}" for name, reason in history.REASONS.items()]
+    parts = [_table(head, rows), "Units:", "\n".join(units), _history_note(), "\n".join(reasons)]
+    return "\n\n".join(part for part in parts if part)
 
 
-def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:
-    lines = [head, ("---", "---"), *rows]
+def _history_note() -> str:
+    """On what the differences to unlimited history were measured."""
+    told = history.measurement()
+    most = "larger ones have a reason" if history.REASONS else "none is larger"
+    return (
+        "*history*: the largest distance of a value from the one that unlimited history would "
+        "give, in standard deviations of the column; "
+        f"up to {history.LARGEST:.0e} is rounding, {most}. "
+        f"Measured on {told['bars']} by `{told['command']}` on {told['measured']}."
+    )
+
+
+def _said(difference: float | None) -> str:
+    if difference is None:
+        return "?"
+    return "0" if difference == 0 else f"{difference:.0e}"
+
+
+def indicators_pages() -> str:
+    """Every indicator by group: at a glance, then with its definition and source."""
+    groups = {**GROUPS, "cross: the market beside its reference": CROSS}
+    head = ("indicator", "what it says", "outputs", "warm-up", "memory")
+    parts = []
+    for group, members in groups.items():
+        rows = [
+            (
+                f"[`{type(one).__name__}`](#{type(one).__name__.lower()})",
+                told_by(type(one)).meaning,
+                _names(one),
+                f"{one.warm_up}",
+                _forgets(one),
+            )
+            for one in members
+        ]
+        parts += [f"## {group.capitalize()}", _table(head, rows), *map(_entry, members)]
+    return "\n\n".join(parts)
+
+
+def _entry(indicator: Indicator) -> str:
+    told = told_by(type(indicator))
+    memory = _forgets(indicator)
+    facts = (
+        f"`{indicator!r}` gives {_names(indicator)}. Warm-up {indicator.warm_up}, "
+        f"memory {memory}{'' if memory == 'without end' else ' bars'}."
+    )
+    parts = [f"### {type(indicator).__name__}", told.meaning, told.definition, facts]
+    parts += [f"Source: {told.source}"] if told.source else []
+    return "\n\n".join(part for part in parts if part)
+
+
+def _names(indicator: Indicator) -> str:
+    return ", ".join(f"`{name}`" for name in indicator.outputs)
+
+
+def _forgets(indicator: Indicator) -> str:
+    return "without end" if indicator.memory is None else f"{indicator.memory}"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
     return "\n".join(
         "| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines
     )
@@ -64,6 +142,7 @@ MADE: Mapping[tuple[str, str], Callable[[], str]] = {
     ("bars.md", "reasons"): reasons_table,
     ("querying.md", "tables"): tables_table,
     ("features.md", "features"): features_table,
+    ("indicators.md", "indicators"): indicators_pages,
 }
 """By page and marker, what makes the text from `<!-- marker:begin -->` to `<!-- marker:end -->`."""
 
@@ -221,10 +300,28 @@ def test_examples_in_python_can_be_read() -> None:
 
 
 def test_examples_of_features_run() -> None:
-    """The stream equals the batch and the leak is found, in the words of the page."""
+    """The stream equals the batch, also reopened; rows lost are counted, none of them to gaps."""
     text = (DOCS / "features.md").read_text(encoding="utf-8")
     said = _run("\n".join(body for kind, body in _FENCE.findall(text) if kind == "python"))
-    assert said.startswith("column 0: 2 rows before row")
+    assert said.startswith("RowsLost(month='2024-01', missing_minutes=0, rows=4320, complete=")
+    assert "after_gap=0" in said
+
+
+def test_examples_of_leaks_run() -> None:
+    """The centred mean is found out, in words that name the column and the time."""
+    text = (DOCS / "leaks.md").read_text(encoding="utf-8")
+    said = _run("\n".join(body for kind, body in _FENCE.findall(text) if kind == "python"))
+    assert "close" in said
+    assert "Later bars were" in said
+
+
+@pytest.mark.parametrize("page", ["indicators.md", "labels.md"])
+def test_examples_run(page: str) -> None:
+    """As they stand, one block after the other."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    blocks = [body for kind, body in _FENCE.findall(text) if kind == "python"]
+    assert blocks
+    _run("\n".join(blocks))
 
 
 def _run(code: str) -> str:

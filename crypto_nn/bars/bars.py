@@ -119,6 +119,23 @@ class Bars:
         return cls(symbol, timeframe, np.empty(0, dtype=TS), none, none, none, none, none)
 
     @classmethod
+    def of(cls, bars: Sequence[Bar], symbol: str, timeframe: Timeframe = M1) -> "Bars":
+        """Single bars as arrays; what a source may lack is None where no bar has it.
+
+        The reference is always there: of a market whose reference is silent it is NaN, not None.
+        """
+        if not bars:
+            return cls.empty(symbol, timeframe)
+        ts, *columns = zip(*bars)
+        arrays: dict[str, Any] = {
+            name: np.array(column) for name, column in zip(Bar._fields[1:], columns)
+        }
+        for name in OPTIONAL:
+            if np.isnan(arrays[name]).all():
+                arrays[name] = None
+        return cls(symbol, timeframe, np.array(ts, dtype=TS), **arrays)
+
+    @classmethod
     def concat(cls, parts: Sequence["Bars"]) -> "Bars":
         """One after the other; optional columns are NaN where a part lacks them."""
         if not parts:
@@ -205,10 +222,10 @@ class Bars:
         off = np.flatnonzero(self.ts.astype(np.int64) % self.timeframe.step.astype(np.int64))
         if off.size:
             return f"{self.ts[off[0]]} is not the start of a {self.timeframe} bar"
-        prices = np.stack([self.open, self.high, self.low, self.close])
-        sane = np.isfinite(prices).all(axis=0) & (prices > 0).all(axis=0)
-        sane &= (self.low <= prices.min(axis=0)) & (self.high >= prices.max(axis=0))
-        sane &= np.isfinite(self.volume) & (self.volume >= 0)
+        # A NaN compares as false, and low ≤ open, close ≤ high bounds all four prices.
+        sane = (self.low > 0) & (self.high < np.inf) & (self.volume >= 0) & (self.volume < np.inf)
+        for price in (self.open, self.close):
+            sane &= (self.low <= price) & (price <= self.high)
         if self.reference is not None:
             sane &= np.isnan(self.reference) | ((self.reference > 0) & (self.reference < np.inf))
         bad = np.flatnonzero(~sane)

@@ -25,25 +25,28 @@ def resample(bars: Bars, to: Timeframe, min_share: float = 0.8) -> Bars:
     Raises:
         BarsError: the bars are not clean, or `to` or `min_share` is not as due.
     """
-    ratio, rest = divmod(to.minutes, bars.timeframe.minutes)
-    if rest:
+    if to.minutes % bars.timeframe.minutes:
         raise BarsError(
             f"{bars.timeframe} bars cannot be made into {to} bars: "
             f"{to.minutes} minutes is no multiple of {bars.timeframe.minutes}."
         )
     if not 0 < min_share <= 1:
         raise BarsError(f"min_share is {min_share}; a share above 0 and at most 1 is due.")
-    bars.check_clean()
+    return resample_clean(bars.check_clean(), to, min_share)
+
+
+def resample_clean(bars: Bars, to: Timeframe, min_share: float = 0.8) -> Bars:
+    """The same of bars that are known to be clean, to a timeframe that is known to fit."""
     if not len(bars):
         return Bars.empty(bars.symbol, to)
-    opens = bars.ts - (bars.ts.astype(np.int64) % to.step.astype(np.int64)).astype(
-        "timedelta64[us]"
-    )
-    first = np.flatnonzero(np.concatenate([[True], opens[1:] != opens[:-1]]))
-    num_present = np.diff(first, append=len(bars))
     known_until = bars.ts[-1] + bars.timeframe.step
-    keep = (num_present >= min_share * ratio) & (opens[first] + to.step <= known_until)
-    return _combine(bars, to, first).take(keep)
+    opens = np.arange(floor(bars.ts[:1], to)[0], known_until, to.step)
+    first = np.searchsorted(bars.ts, opens)
+    num_present = np.diff(first, append=len(bars))
+    some = num_present > 0
+    enough = num_present >= min_share * (to.minutes // bars.timeframe.minutes)
+    keep = enough & (opens + to.step <= known_until)
+    return _combine(bars, to, first[some]).take(keep[some])
 
 
 def floor(ts: Times, to: Timeframe) -> Times:

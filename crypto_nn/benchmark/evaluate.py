@@ -73,6 +73,8 @@ def evaluate(
         fold: as `test_fold` gives it.
     """
     everyone = [KeptContestant(inference), *baselines(config.baselines)]
+    if inference.k is None:  # its labels have none
+        config = config.model_copy(update={"refit_k": False})
     with TemporaryDirectory() as folder:
         result = run_benchmark(panel, [fold], everyone, config, workdir=Path(folder))
     return leaderboard(result.table(), config.headline_cost_bps)

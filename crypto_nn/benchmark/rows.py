@@ -72,16 +72,25 @@ def refitted(panel: Panel, fold: Fold, window: int) -> tuple[Panel, tuple[float,
     """The panel with the classes of this fold's k, by which a third of its training rows is flat.
 
     As `training.preparation` fits it: on complete windows of the training part. Classes by a
-    fixed band or by cost do not follow the score; they have no k and stay as they are.
+    fixed band or by cost do not follow the score, and those of a triple barrier follow a path, of
+    which another width would meet another part: they have no k and stay as they are.
     """
     train = np.zeros(len(panel), dtype=np.bool_)
     train[panel.window_ends(window)] = True
     train &= np.isfinite(panel.scores_NH).any(axis=1)
     train &= rows_of(fold, TRAIN, panel.ts_N, panel.t1_NH)
-    if not _follow_scores(panel.scores_NH[train], panel.classes_NH[train]):
+    to_the_end_RH = panel.t1_NH[train] - panel.ts_N[train, None] == _longest(panel.horizons)
+    if not (
+        to_the_end_RH.all() and _follow_scores(panel.scores_NH[train], panel.classes_NH[train])
+    ):
         return panel, ()
     k_H = fit_k(panel.scores_NH[train])
     return replace(panel, classes_NH=panel.classes_at(k_H)), tuple(k_H.tolist())
+
+
+def _longest(horizons: Sequence[int]) -> NDArray[np.timedelta64]:
+    """From a bar's open to the end of each horizon."""
+    return (np.array(horizons) + 1) * MINUTE
 
 
 def _follow_scores(scores_RH: Float, classes_RH: Classes) -> bool:

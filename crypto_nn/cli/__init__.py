@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from crypto_nn.cli import config, data, graph, models
+from crypto_nn.cli import checks, config, data, graph, models
 from crypto_nn.cli.shared import console, errors, group
 from crypto_nn.errors import CryptoNNError
 
 app = group("Self-retraining, leak-proof ML data platform for crypto price direction.")
-for commands in (graph.commands, data.commands):
+for commands in (graph.commands, data.commands, checks.commands):
     app.registered_commands += commands.registered_commands
 app.add_typer(models.commands, name="models")
 app.add_typer(config.commands, name="config")

@@ -27,7 +27,7 @@ from crypto_nn.defs.resources import Platform
 from crypto_nn.defs.upkeep import pinned_snapshots
 from crypto_nn.errors import SourceUnavailable
 from crypto_nn.sources import BarSource
-from crypto_nn.store.lineage import content_of
+from crypto_nn.store.lineage import Parts, content_of
 from crypto_nn.store.live import LiveBars, asked_at, check_one_venue, folded, received
 from crypto_nn.store.recount import Recount, recount
 from crypto_nn.store.replacement import RowIds
@@ -267,7 +267,7 @@ def _live_in(rows: pa.Table, live: pa.Table) -> dict[str, RowIds]:
 
 
 def _forget_known(
-    platform: Platform, raw: RawReader, symbol: str, month: str, made_of: lineage.Parts
+    platform: Platform, raw: RawReader, symbol: str, month: str, made_of: Parts
 ) -> None:
     """Remove live rows that a month need not be made anew for: they say what it says already."""
     source = made_of["source"]

@@ -78,11 +78,12 @@ def _run(
     before = (experiment.training.window + max(experiment.labels.horizons)) * MINUTE
     start = min(fold.start for fold in folds) - before
     panel = load_panel(lake, members, names, start, folds[-1].end, snapshot)
+    refit_k = experiment.benchmark.refit_k and experiment.labels.kind == "volatility"
     return run_benchmark(
         panel,
         folds,
         contestants(experiment, platform),
-        experiment.benchmark,
+        experiment.benchmark.model_copy(update={"refit_k": refit_k}),
         lambda step: context.log.info(
             "%d of %d: %s, fold %d", step.done, step.total, step.contestant, step.fold
         ),
@@ -114,7 +115,7 @@ def _provenance(
     return Provenance(
         universe=universe,
         venue=", ".join(sorted({experiment.symbol(name).source for name in members})),
-        label=f"{labels.kind}: up or down where |return| > k·sigma·sqrt(h), k near {labels.k}",
+        label=f"{labels.kind}: {labels.rule}",
         snapshot=snapshot,
         code_version=version_of("crypto-nn"),
         command=f"crypto-nn train --universe {universe}",

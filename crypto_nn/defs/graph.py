@@ -12,6 +12,7 @@ import numpy as np
 
 from crypto_nn.bars.calendar import check_day, check_month, day_bounds, months_between
 from crypto_nn.defs.automation import day_key, month_key
+from crypto_nn.defs.outlook import reference_first
 from crypto_nn.defs.resources import Platform
 from crypto_nn.environment import dagster_home
 from crypto_nn.errors import ConfigError
@@ -58,10 +59,10 @@ class Graph:
         return cls(definitions, platform, platform.experiment(), instance_here())
 
     def symbols(self, wanted: Sequence[str] | None) -> list[str]:
-        """These symbols, each checked; all where none is named."""
+        """These symbols, each checked; all where none is named. The reference comes first."""
         for symbol in wanted or ():
             self.experiment.symbol(symbol)
-        return list(wanted or self.experiment.symbols)
+        return reference_first(self.experiment, wanted or list(self.experiment.symbols))
 
     def months(self, symbol: str, first: str | None = None, last: str | None = None) -> list[str]:
         """The months of a symbol that have data, between two months where they are given."""

@@ -147,7 +147,7 @@ def _judge(
         return Verdict(False, "kept: it has learned from the days on which both are compared")
     ours, theirs = (version.predict(panel, ends) for version in versions)
     days = panel.ts_N[ends].astype("datetime64[D]")
-    k = versions[0].k
+    k = versions[0].k if experiment.labels.kind == "volatility" else None
     classes_NH = panel.classes_NH if k is None else panel.classes_at(k)
     return judge(ours, theirs, classes_NH[ends], days, experiment.gate)
 

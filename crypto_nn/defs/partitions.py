@@ -41,15 +41,26 @@ symbol_days = dg.MultiPartitionsDefinition({"symbol": symbols, "day": days})
 universes = dg.StaticPartitionsDefinition([*EXPERIMENT.universes, *EXPERIMENT.symbols])
 
 
-def months_around(before: int, after: int) -> dg.MultiPartitionMapping:
-    """A month of an asset needs its upstream's months from `before` earlier to `after` later."""
+def months_around(
+    before: int, after: int, reference: str | None = None
+) -> dg.MultiPartitionMapping:
+    """A month of an asset needs its upstream's months from `before` earlier to `after` later.
+
+    Args:
+        before, after: numbers of months.
+        reference: a symbol whose months every other symbol needs too.
+    """
     window = dg.TimeWindowPartitionMapping(
         start_offset=-before, end_offset=after, allow_nonexistent_upstream_partitions=True
     )
+    own: dg.PartitionMapping = dg.IdentityPartitionMapping()
+    if reference is not None:
+        everyone = {symbol: [symbol] for symbol in EXPERIMENT.symbols}
+        own = dg.StaticPartitionMapping({**everyone, reference: list(EXPERIMENT.symbols)})
     return dg.MultiPartitionMapping(
         {
             "month": dg.DimensionPartitionMapping("month", window),
-            "symbol": dg.DimensionPartitionMapping("symbol", dg.IdentityPartitionMapping()),
+            "symbol": dg.DimensionPartitionMapping("symbol", own),
         }
     )
 

@@ -11,7 +11,8 @@ import dagster as dg
 import numpy as np
 
 from crypto_nn.bars.calendar import month_bounds, shift_month
-from crypto_nn.defs.lineage import ASSETS, Stale, find_stale, islands
+from crypto_nn.defs.lineage import ASSETS
+from crypto_nn.defs.outlook import Stale, find_stale, islands, reference_first
 from crypto_nn.defs.resources import Platform
 from crypto_nn.experiments import Experiment, SymbolConfig
 from crypto_nn.store.lineage import Made, digest, read_ledger
@@ -154,7 +155,7 @@ def requests(
     known = {symbol for _, symbol, _ in read_ledger(platform.lake)}
     wanted = [
         symbol
-        for symbol in experiment.symbols
+        for symbol in reference_first(experiment, list(experiment.symbols))
         if symbol not in busy and (live_key is not None or symbol in known)
     ]
     repairs = 0

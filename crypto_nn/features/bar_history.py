@@ -20,6 +20,8 @@ class BarHistory:
         self.symbol = bars.symbol
         self.trimmed = trimmed
         size = len(bars)
+        # A market beside another stays so when the other falls silent, even for all that is kept.
+        self._has_reference = bars.reference is not None
         self._lo, self._hi = 0, size
         self._ts: Times = np.empty(size + _SPARE, dtype=TS)
         self._numbers: Float = np.full((len(_NUMBERS), size + _SPARE), np.nan)
@@ -44,6 +46,7 @@ class BarHistory:
             self._make_room()
         self._ts[self._hi] = bar.ts
         self._numbers[:, self._hi] = bar[1:]
+        self._has_reference |= bar.reference == bar.reference
         self._hi += 1
 
     def _make_room(self) -> None:
@@ -67,9 +70,11 @@ class BarHistory:
 
     def _as_bars(self, ts: Times, numbers: Float) -> Bars:
         columns: dict[str, Any] = {name: numbers[row].copy() for row, name in enumerate(_NUMBERS)}
-        for name in ("vwap", "trades", "reference"):
+        for name in ("vwap", "trades"):
             if np.isnan(columns[name]).all():
                 columns[name] = None
+        if not self._has_reference:
+            columns["reference"] = None
         return Bars(self.symbol, M1, ts.copy(), **columns)
 
     def corrected(self, bars: Sequence[Bar]) -> Bars | None:

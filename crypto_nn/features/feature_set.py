@@ -1,8 +1,8 @@
 """The feature set: what a model sees of a market, one row per minute."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -11,17 +11,18 @@ import numpy as np
 import talib
 from numpy.typing import DTypeLike, NDArray
 
-from crypto_nn.bars import M1, Bars, Float, Timeframe
-from crypto_nn.bars.calendar import TS, month_bounds, month_slices
-from crypto_nn.bars.resample import resample
+from crypto_nn.bars import M1, Bars, Timeframe
+from crypto_nn.bars.calendar import month_bounds, months_between
 from crypto_nn.errors import FeatureError
 from crypto_nn.features import transforms
+from crypto_nn.features.batch_columns import BatchColumns
 from crypto_nn.features.feature import Feature
 from crypto_nn.features.gaps import GapPolicy
 from crypto_nn.features.live import LiveFeatures
-from crypto_nn.indicators import Indicator
+from crypto_nn.features.source_code import code_of
 
-_LONGEST_MEMORY = 28 * 1440
+# Few steps, so that another feature seldom moves the anchor, and with it the last bits, of others.
+_ANCHOR_DAYS = (1, 2, 4, 7, 14, 21, 28)
 
 
 @dataclass(frozen=True)
@@ -29,17 +30,20 @@ class FeatureSet:
     """An ordered set of stationary, causal columns, computed month by month.
 
     The values of a month are computed from the bars since its *anchor*: the start of the month
-    less `memory`, floored to a UTC day. So months can be computed in any order and in parallel, a
-    restarted stream opens where a running one stands, and all agree bit for bit. Holes in the bars
-    follow `gaps`.
+    less as many days as the features of the timeframe remember, rounded up to 1, 2, 4, 7, 14,
+    21 or 28. So months can be computed in any order and in parallel, a restarted stream opens
+    where a running one stands, and all agree bit for bit. Holes in the bars follow `gaps`.
 
     Attributes:
         features: the columns, in order.
         gaps: what a hole in the bars does.
+        days: from how many days before a month on the bars of each timeframe are used, where that
+            does not follow from the features: in a part of another set (`only`).
     """
 
     features: tuple[Feature, ...]
     gaps: GapPolicy = field(default_factory=GapPolicy)
+    days: tuple[tuple[Timeframe, int], ...] = ()
 
     def __post_init__(self) -> None:
         names = self.names
@@ -51,10 +55,13 @@ class FeatureSet:
                 f"{len(names)} features, twice: {', '.join(twice) or 'none'}, without end to their "
                 f"memory: {', '.join(endless) or 'none'}. Use changes or shares of such levels."
             )
-        if self.memory > _LONGEST_MEMORY:
+        longest = _ANCHOR_DAYS[-1]
+        if self.memory > longest * 1440:
+            too_long = [f.name for f in self.features if (f.memory_minutes or 0) > longest * 1440]
             raise FeatureError(
-                f"The features remember {self.memory} minutes; at most {_LONGEST_MEMORY} (28 days) "
-                "can be taken into account. Shorten their periods or use faster bars."
+                f"{', '.join(too_long)} remember up to {self.memory} minutes; at most "
+                f"{longest * 1440} ({longest} days) can be taken into account. Shorten the periods "
+                "or use faster bars."
             )
 
     @cached_property
@@ -67,30 +74,48 @@ class FeatureSet:
         """One line for each column."""
         return {feature.name: feature.description for feature in self.features}
 
+    @property
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns of each group."""
+        found: dict[str, tuple[str, ...]] = {}
+        for feature in self.features:
+            found[feature.group] = (*found.get(feature.group, ()), feature.name)
+        return found
+
     @cached_property
     def warm_up(self) -> int:
         """At most so many minutes after a start or a long gap a column may be null."""
-        return max(
-            feature.warm_up
-            if feature.timeframe == M1
-            else (feature.warm_up + 2) * feature.timeframe.minutes - 1
-            for feature in self.features
-        )
+        return max(feature.warm_up_minutes for feature in self.features)
 
     @cached_property
     def memory(self) -> int:
-        """Minutes of history that a month's first row needs."""
-        return max((feature.memory or 0) * feature.timeframe.minutes for feature in self.features)
+        """The most minutes of history that any of the features needs."""
+        return max(feature.memory_minutes or 0 for feature in self.features)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes whenever any value could: names, parameters, code version, gap policy."""
-        recipe = [
-            f"transforms {transforms.VERSION}, talib {talib.__version__}, memory {self.memory}",
-            repr(self.gaps),
-            *(feature.recipe for feature in self.features),
-        ]
-        return hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:16]
+        """Changes whenever any value could, or the order of the columns."""
+        return _digest(f"{name} {print_}" for name, print_ in self.column_fingerprints.items())
+
+    @cached_property
+    def column_fingerprints(self) -> Mapping[str, str]:
+        """For each column what changes whenever its values could.
+
+        It tells of definition and parameters, gap policy, anchor, the versions of our code and
+        TA-Lib, and the source of members from elsewhere; not of the columns beside it.
+        """
+        shared = [f"transforms {transforms.VERSION}, talib {talib.__version__}", repr(self.gaps)]
+        return {
+            feature.name: _digest(
+                [
+                    *shared,
+                    feature.recipe,
+                    f"{self.anchor_days[feature.timeframe]} days before the month",
+                    *_source_of(feature),
+                ]
+            )
+            for feature in self.features
+        }
 
     @cached_property
     def by_timeframe(self) -> tuple[tuple[Timeframe, tuple[int, ...]], ...]:
@@ -99,17 +124,47 @@ class FeatureSet:
         groups = groupby(ordered, key=lambda n: self.features[n].timeframe)
         return tuple((timeframe, tuple(columns)) for timeframe, columns in groups)
 
-    def anchor(self, month: str) -> np.datetime64:
-        """From where on bars are used for the values of a month (µs, UTC)."""
+    @cached_property
+    def anchor_days(self) -> Mapping[Timeframe, int]:
+        """From how many days before a month on the bars of each timeframe are used."""
+        found = {}
+        for timeframe, columns in self.by_timeframe:
+            due = max(self.features[column].memory_minutes or 0 for column in columns)
+            found[timeframe] = next(days for days in _ANCHOR_DAYS if due <= days * 1440)
+        return found | dict(self.days)
+
+    def anchor(self, month: str, timeframe: Timeframe | None = None) -> np.datetime64:
+        """From where on bars are used for the values of a month (µs, UTC).
+
+        Args:
+            month: such as "2024-01".
+            timeframe: whose columns are meant; the earliest anchor of all if None.
+        """
+        days = max(self.anchor_days.values()) if timeframe is None else self.anchor_days[timeframe]
         start, _ = month_bounds(month)
-        earliest = start - np.timedelta64(self.memory, "m")
-        day: np.datetime64 = earliest.astype("datetime64[D]")
-        return day.astype(TS)
+        anchor: np.datetime64 = start - np.timedelta64(days, "D")
+        return anchor
+
+    def only(self, names: Iterable[str]) -> "FeatureSet":
+        """The set with no other columns than these, in its order; their values are the same bits.
+
+        Raises:
+            FeatureError: a name is not in the set, or there is none.
+        """
+        wanted = set(names)
+        unknown = sorted(wanted - set(self.names))
+        if unknown:
+            raise FeatureError(
+                f"The feature set has no column {', '.join(unknown)}; it has "
+                f"{', '.join(self.names)}."
+            )
+        kept = tuple(feature for feature in self.features if feature.name in wanted)
+        return replace(self, features=kept, days=tuple(self.anchor_days.items()))
 
     def compute(
         self, bars: Bars, complete: bool = False, dtype: DTypeLike = np.float32
     ) -> NDArray[Any]:
-        """The features of every bar, shape (N, F); NaN is null.
+        """The features of every bar, shape (N, F), each column contiguous; NaN is null.
 
         Args:
             bars: clean 1-minute bars of one symbol.
@@ -122,15 +177,15 @@ class FeatureSet:
             FeatureError: the bars are not 1-minute bars.
         """
         self._check(bars)
-        x_NF = np.empty((len(bars), len(self.features)), dtype)
-        for month, rows in month_slices(bars.ts):
-            since = int(np.searchsorted(bars.ts, self.anchor(month)))
-            part = bars[since : rows.stop]
+        x_FN = np.empty((len(self.features), len(bars)), dtype)
+        batches = self._batches(bars)
+        for month in months_between(bars.ts[0], bars.ts[-1] + 1) if len(bars) else ():
+            rows = slice(*np.searchsorted(bars.ts, month_bounds(month)).tolist())
             if complete or bars.ts[0] <= self.anchor(month):
-                x_NF[rows] = self._compute(part)[rows.start - since :]
+                self._write_month(month, rows, batches, x_FN[:, rows])
             else:
-                x_NF[rows] = np.nan
-        return x_NF
+                x_FN[:, rows] = np.nan
+        return x_FN.T
 
     def compute_month(
         self, bars: Bars, month: str, complete: bool = False, dtype: DTypeLike = np.float32
@@ -150,12 +205,32 @@ class FeatureSet:
         """
         self._check(bars)
         start, end = month_bounds(month)
-        anchor = self.anchor(month)
-        part = bars.between(anchor, end)
-        num_before = int(np.searchsorted(part.ts, start))
-        if len(bars) and (complete or bars.ts[0] <= anchor):
-            return self._compute(part)[num_before:].astype(dtype)
-        return np.full((len(part) - num_before, len(self.features)), np.nan, dtype)
+        part = bars.between(self.anchor(month), end)
+        rows = slice(int(np.searchsorted(part.ts, start)), len(part))
+        x_FN = np.full((len(self.features), rows.stop - rows.start), np.nan, dtype)
+        if len(part) and (complete or bars.ts[0] <= self.anchor(month)):
+            self._write_month(month, rows, self._batches(part), x_FN)
+        return x_FN.T
+
+    def compute_unanchored(self, bars: Bars, dtype: DTypeLike = np.float64) -> NDArray[Any]:
+        """What the columns would be if every bar given counted, however old: only to compare."""
+        self._check(bars)
+        x_FN = np.empty((len(self.features), len(bars)), dtype)
+        if len(bars):
+            for batch in self._batches(bars).values():
+                batch.write(np.datetime64(0, "us"), slice(0, len(bars)), x_FN)
+        return x_FN.T
+
+    def _batches(self, bars: Bars) -> dict[Timeframe, BatchColumns]:
+        return {
+            timeframe: BatchColumns(self, timeframe, bars) for timeframe, _ in self.by_timeframe
+        }
+
+    def _write_month(
+        self, month: str, rows: slice, batches: dict[Timeframe, BatchColumns], x_FN: NDArray[Any]
+    ) -> None:
+        for timeframe, batch in batches.items() if rows.stop > rows.start else ():
+            batch.write(self.anchor(month, timeframe), rows, x_FN)
 
     def stream(self, history: Bars, complete: bool = False) -> LiveFeatures:
         """Features for live bars, after `history` (from the month's anchor on; it may be empty).
@@ -180,30 +255,14 @@ class FeatureSet:
                 "bars; slower timeframes are made of them."
             )
 
-    def _compute(self, bars: Bars) -> Float:
-        """Features of an unbroken piece of history, as if nothing had come before it."""
-        x_FN = np.empty((len(self.features), len(bars)))  # a column at a time is contiguous
-        for timeframe, columns in self.by_timeframe:
-            if timeframe == M1:
-                self._write(bars, columns, [x_FN[column] for column in columns])
-                continue
-            slow = resample(bars, timeframe, self.gaps.slow_bar_min_share)
-            slow_FM = np.full((len(columns), len(slow) + 1), np.nan)
-            self._write(slow, columns, list(slow_FM[:, :-1]))
-            seen_N = self.gaps.visible(slow, bars)
-            for column, slow_M in zip(columns, slow_FM):
-                np.take(slow_M, seen_N, out=x_FN[column], mode="wrap")
-        return x_FN.T
 
-    def _write(self, bars: Bars, columns: tuple[int, ...], into: list[Float]) -> None:
-        """Compute the columns of one timeframe, each run of bars as a start of its own."""
-        for run in self.gaps.runs(bars):
-            part = bars[run]
-            known: dict[Indicator, tuple[Float, ...]] = {}
-            for column, values_N in zip(columns, into):
-                feature = self.features[column]
-                for indicator in feature.indicators:
-                    if indicator not in known:
-                        known[indicator] = indicator.compute(part)
-                picks = (known[output.indicator][output.position] for output in feature.outputs)
-                values_N[run] = feature.transform(*picks)
+def _source_of(feature: Feature) -> list[str]:
+    """The source of what a feature is made of, where that is not a part of crypto_nn."""
+    modules = [type(one).__module__ for one in feature.indicators] + [feature.transform.__module__]
+    if all(module.startswith("crypto_nn.") for module in modules):
+        return []
+    return [code_of(feature)]
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

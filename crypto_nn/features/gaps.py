@@ -34,8 +34,8 @@ class GapPolicy:
 
     def runs(self, bars: Bars) -> Iterator[slice]:
         """The stretches of bars without a longer hole, in order."""
-        steps = np.diff(bars.ts.astype(TS).astype(np.int64))
-        cuts = np.flatnonzero(steps > self.longest_step_us(bars.timeframe)) + 1
+        longest = np.timedelta64(self.longest_step_us(bars.timeframe), "us")
+        cuts = np.flatnonzero(bars.ts[1:] - bars.ts[:-1] > longest) + 1
         edges = [0, *cuts.tolist(), len(bars)] if len(bars) else [0]
         yield from (slice(lo, hi) for lo, hi in pairwise(edges))
 
@@ -44,13 +44,18 @@ class GapPolicy:
 
         That is the last one that has closed by then, unless it has grown too old.
         """
-        if not len(slow):
-            return np.full(len(bars), -1, dtype=np.int64)
-        closes = bars.ts + bars.timeframe.step
-        row_N = np.searchsorted(slow.ts + slow.timeframe.step, closes, side="right") - 1
-        age_N = (closes - slow.ts[row_N]).astype("timedelta64[us]").astype(np.int64)
-        fresh_N = age_N < self.oldest_us(slow.timeframe)
-        return np.where((row_N >= 0) & fresh_N, row_N, -1)
+        row_N = np.full(len(bars), -1, dtype=np.int64)
+        if not len(slow) or not len(bars):
+            return row_N
+        # Slow bars are few: it is quicker to look each of them up among the rows than each row.
+        closes_N, closes_M = bars.ts + bars.timeframe.step, slow.ts + slow.timeframe.step
+        first_M = np.append(np.searchsorted(closes_N, closes_M), len(bars))
+        row_N[first_M[0] :] = np.repeat(np.arange(len(slow)), np.diff(first_M))
+        too_old_M = slow.ts + np.timedelta64(self.oldest_us(slow.timeframe), "us")
+        for row in np.flatnonzero(too_old_M <= np.append(closes_M[1:], closes_N[-1])):
+            stale = int(np.searchsorted(closes_N, too_old_M[row]))
+            row_N[stale : first_M[row + 1]] = -1
+        return row_N
 
     def oldest_us(self, timeframe: Timeframe) -> int:
         """How long after its open a slow bar is no longer seen, in µs."""

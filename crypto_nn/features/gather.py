@@ -5,6 +5,8 @@ import numpy as np
 from crypto_nn.bars import M1, Bar, Timeframe
 from crypto_nn.features.gaps import MINUTE_US
 
+Known = list[tuple[Bar, int]]
+
 
 class Gather:
     """Collects 1-minute bars and gives a slow bar at its close, if enough of it was there.
@@ -16,26 +18,26 @@ class Gather:
     def __init__(self, timeframe: Timeframe, min_share: float) -> None:
         self._step_us = timeframe.minutes * MINUTE_US
         self._due = min_share * (timeframe.minutes // M1.minutes)
-        self._open_us = 0
+        self._end_us = 0
         self._pending: list[Bar] = []
 
-    def update(self, bar: Bar, ts_us: int) -> list[tuple[Bar, int]]:
+    def update(self, bar: Bar, ts_us: int) -> Known:
         """Take the next bar; give each slow bar that is known now, with its open in µs."""
-        known = []
-        open_us = ts_us - ts_us % self._step_us
-        if open_us != self._open_us:
+        known: Known = []
+        if ts_us >= self._end_us:
             known += self._close()
-            self._open_us = open_us
+            self._end_us = ts_us - ts_us % self._step_us + self._step_us
         self._pending.append(bar)
-        if ts_us + MINUTE_US == open_us + self._step_us:
+        if ts_us + MINUTE_US == self._end_us:
             known += self._close()
         return known
 
-    def _close(self) -> list[tuple[Bar, int]]:
+    def _close(self) -> Known:
         parts, self._pending = self._pending, []
         if not parts or len(parts) < self._due:
             return []
-        return [(_combined(parts, np.datetime64(self._open_us, "us")), self._open_us)]
+        open_us = self._end_us - self._step_us
+        return [(_combined(parts, np.datetime64(open_us, "us")), open_us)]
 
 
 def _combined(parts: list[Bar], opened: np.datetime64) -> Bar:

@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from crypto_nn.bars import M1, Bars, Float, Times
+from crypto_nn.bars.bars import PRICES
 from crypto_nn.bars.calendar import TS, month_bounds, month_slices
 from crypto_nn.errors import BarsError
+from crypto_nn.features.labels_barriers import Touch, first_touches
 
 DOWN, FLAT, UP, UNKNOWN = 0, 1, 2, -1
 CLASSES = ("down", "flat", "up")
@@ -29,12 +31,14 @@ class LabelConfig(BaseModel):
     `volatility` (default) calls a move flat when it is small for its time:
     |r| ≤ k·σ·√h with σ the volatility of one minute. One k gives thirds in calm and in wild
     markets, which no fixed band does. `fixed` and `cost` compare with `bps` instead: the log
-    return, and the gain that a round trip costing that much would need.
+    return, and the simple return, which a round trip costing that much has to earn first.
+    `triple_barrier` asks which is met first on the way: a price `width`·σ·√h above, one as far
+    below, or the end of the horizon, which is flat.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["volatility", "fixed", "cost"] = Field(
+    kind: Literal["volatility", "fixed", "cost", "triple_barrier"] = Field(
         default="volatility", description="what a move is compared with"
     )
     horizons: tuple[int, ...] = Field(
@@ -46,9 +50,23 @@ class LabelConfig(BaseModel):
     warm_up: int = Field(
         default=120, ge=1, le=20_000, description="returns that sigma needs before it is given"
     )
-    k: float = Field(default=0.37, gt=0, description="half-width of flat, in sigma·sqrt(h)")
+    k: float = Field(
+        default=0.37, gt=0, description="half-width of flat in sigma·sqrt(h), for volatility"
+    )
     bps: float = Field(
-        default=10.0, gt=0, description="half-width of flat in basis points, for fixed and cost"
+        default=10.0,
+        gt=0,
+        description="half-width of flat in basis points, for fixed and cost; for cost that of a "
+        "round trip: fee and slippage of buying and of selling",
+    )
+    width: float = Field(
+        default=0.7,
+        gt=0,
+        description="how far the barriers lie, in sigma·sqrt(h), for triple_barrier",
+    )
+    touch: Touch = Field(
+        default="close",
+        description="what goes beyond a barrier, for triple_barrier: a bar's close, or its range",
     )
 
     @field_validator("horizons")
@@ -61,6 +79,24 @@ class LabelConfig(BaseModel):
                 "such as [5, 15, 60]"
             )
         return horizons
+
+    @property
+    def rule(self) -> str:
+        """What is up and down, in one line."""
+        move = {"volatility": "|return|", "fixed": "|log return|", "cost": "|simple return|"}
+        if self.kind == "triple_barrier":
+            met = {"close": "closes", "range": "trades"}[self.touch]
+            return f"up or down where it {met} {self.width:g}·sigma·sqrt(h) away first, within h"
+        limit = f"{self.bps:g} bp"
+        if self.kind == "volatility":
+            limit = f"k·sigma·sqrt(h), k near {self.k:g}"
+        return f"up or down where {move[self.kind]} > {limit}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns of bars that labels follow from."""
+        ranges = self.kind == "triple_barrier" and self.touch == "range"
+        return ("ts", *PRICES) if ranges else ("ts", "close")
 
     @property
     def memory(self) -> int:
@@ -84,15 +120,18 @@ class Labels:
     """What happened after each bar of one symbol, N bars by H horizons.
 
     A label speaks of the time from t0 = ts + 1 minute, when the bar has closed and a prediction
-    can be made, to t1 = t0 + h, when the bar at ts + h has closed and the label is known.
+    can be made, to t1, when it is known. That is t0 + h, when the bar at ts + h has closed; with
+    the triple barrier it is the close of the bar that met one of them, at the latest t0 + h.
 
     Attributes:
         horizons: minutes ahead, one for each column.
         ts: opens of the bars that the predictions follow, datetime64[us], UTC (N,).
         sigma: volatility of one minute as known at the bar's close; NaN in warm-up (N,).
-        returns_NH: log(close[ts + h] / close[ts]); NaN where that bar is missing or to come.
+        returns_NH: log return from t0 to t1, log(close[ts + h] / close[ts]) but for the triple
+            barrier (`labels_barriers.first_touches`); NaN where a bar is missing or to come.
         scores_NH: returns / (sigma·√h): the move in units of what was to be expected.
-        t1_NH: when the label is known, datetime64[us]; always given.
+        t1_NH: when the label is known, datetime64[us]; always given, but for the triple barrier:
+            NaT where it is not known.
         classes_NH: 0 down, 1 flat, 2 up, −1 not known.
     """
 
@@ -137,11 +176,17 @@ class Labels:
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> "Labels":
-        """The labels that `to_arrow` wrote; other columns (symbol, month) are left aside."""
+        """The labels that `to_arrow` wrote; other columns (symbol, month) are left aside.
+
+        So are horizons without any t1 beside ones that have it: a table keeps the columns of
+        horizons that are no longer asked for, or are there by default, and they are null.
+        """
         prefix = "class_"
-        horizons = tuple(
+        there = tuple(
             sorted(int(n[len(prefix) : -1]) for n in table.column_names if n.startswith(prefix))
         )
+        used = tuple(h for h in there if table[f"t1_{h}m"].null_count < len(table))
+        horizons = used or there
 
         def floats(kind: str) -> Float:
             columns = [_floats(table[f"{kind}_{h}m"]) for h in horizons]
@@ -187,11 +232,28 @@ def compute_labels(bars: Bars, config: LabelConfig, complete: bool = False) -> L
         )
     bars.check_clean()
     sigma = np.concatenate([np.empty(0), *_sigma_by_month(bars, config, complete)])
+    if config.kind == "triple_barrier":
+        return _triple_barrier(bars, sigma, config)
     returns_NH = np.column_stack([forward_returns(bars, h) for h in config.horizons])
     scores_NH = _scores(returns_NH, sigma, config.horizons)
     steps_H = np.array([(h + 1) * MINUTE for h in config.horizons])
     classes_NH = _classes(returns_NH, scores_NH, config)
     t1_NH = bars.ts[:, None] + steps_H
+    return Labels(config.horizons, bars.ts, sigma, returns_NH, scores_NH, t1_NH, classes_NH)
+
+
+def _triple_barrier(bars: Bars, sigma: Float, config: LabelConfig) -> Labels:
+    labels = []
+    for horizon in config.horizons:
+        half_width_N = config.width * sigma * np.sqrt(np.float64(horizon))
+        found = first_touches(bars, half_width_N, horizon, config.touch)
+        known_N = found.end_N >= 0
+        t1_N = np.full(len(bars), np.datetime64("NaT"), dtype=TS)
+        t1_N[known_N] = bars.ts[found.end_N[known_N]] + MINUTE
+        classes_N = np.where(known_N, found.side_N + FLAT, UNKNOWN).astype(np.int8)
+        labels.append((found.returns_N, t1_N, classes_N))
+    returns_NH, t1_NH, classes_NH = (np.column_stack(columns) for columns in zip(*labels))
+    scores_NH = _scores(returns_NH, sigma, config.horizons)
     return Labels(config.horizons, bars.ts, sigma, returns_NH, scores_NH, t1_NH, classes_NH)
 
 

@@ -1,8 +1,16 @@
 """From what an indicator says to what a model may see: numbers whose range does not drift.
 
-Each transform takes the outputs of indicators and gives one column. All of them are elementwise and
-written in NumPy alone, so that one row and a whole history give the same bits. Where the market has
-stood still so long that a ratio would divide by nothing, they give the neutral value.
+Each transform takes the outputs of indicators and gives one column. All of them are elementwise.
+Where the market has stood still so long that a ratio would divide by nothing, they give the neutral
+value.
+
+Each is written once and takes arrays (history) as well as plain Python floats (a live bar: some
+thirty times as fast as arrays of one row), with the same bits, because
+
+- +, -, *, / and comparisons of Python floats are those of IEEE 754, as NumPy's are; only a division
+  by zero raises, so every divisor that may be zero goes through `_over`;
+- NumPy's `log` and `log1p` run the same kernel on one float as on an array, whatever its alignment
+  or (positive) stride; `math.log` is another function, and differs in the last bit.
 
 `VERSION` is part of every feature set's fingerprint: raise it whenever a value changes.
 """
@@ -12,12 +20,17 @@ from typing import Any
 
 import numpy as np
 
-VERSION = 1
+VERSION = 2
 # A true range below a billionth of the price: the market is dead, whatever the oscillators say.
 _DEAD = 1e-9
 
-Values = Any  # Float of shape (N,), or one np.float64: the same code serves both
+Values = Any  # Float of shape (N,), or one float: the same code serves both
 Transform = Callable[..., Values]
+
+
+def takes_floats(transform: Transform) -> bool:
+    """Whether it may be given plain floats: those here may, others are given arrays of one row."""
+    return transform.__module__ == __name__
 
 
 def as_is(value: Values) -> Values:
@@ -27,14 +40,12 @@ def as_is(value: Values) -> Values:
 
 def ratio(value: Values, unit: Values) -> Values:
     """How many units; 0 where the unit is nothing."""
-    none = unit <= 0
-    return np.where(none & _known(value), 0.0, value / np.where(none, 1.0, unit))
+    return _over(value, unit, unit <= 0, 0.0)
 
 
 def log_ratio(value: Values, other: Values) -> Values:
     """ln(value / other); 0 where either is nothing."""
-    none = ((value <= 0) | (other <= 0)) & _known(value) & _known(other)
-    return np.log(np.where(none, 1.0, value) / np.where(none, 1.0, other))
+    return np.log(_over(value, other, (value <= 0) | (other <= 0), 1.0))
 
 
 def log_share(value: Values, mean: Values) -> Values:
@@ -44,7 +55,7 @@ def log_share(value: Values, mean: Values) -> Values:
 
 def log_floor(value: Values) -> Values:
     """ln(value), taken as 1e-6 where it is smaller (a hundredth of a basis point)."""
-    return np.log(np.maximum(value, 1e-6))
+    return np.log(_largest(value, 1e-6))
 
 
 def log_relative_range(true_range: Values, close: Values) -> Values:
@@ -69,8 +80,17 @@ def centred_below_zero(value: Values) -> Values:
 
 def centred_alive(value: Values, true_range: Values, close: Values) -> Values:
     """0 … 100 to -1 … 1; 0 where the market is dead."""
-    dead = (true_range <= _DEAD * close) & _known(value)
-    return np.where(dead, 0.0, value / 50.0 - 1.0)
+    return _over(value, 50.0, _dead(true_range, close), 1.0) - 1.0
+
+
+def centred_share(value: Values) -> Values:
+    """0 … 1 to -1 … 1."""
+    return 2.0 * value - 1.0
+
+
+def half(value: Values) -> Values:
+    """In units of 2, the width of Bollinger's bands in standard deviations."""
+    return value / 2.0
 
 
 def hundredth(value: Values) -> Values:
@@ -85,8 +105,7 @@ def spread(down: Values, up: Values) -> Values:
 
 def in_ranges(value: Values, true_range: Values, close: Values) -> Values:
     """A price difference in average true ranges; 0 where the market is dead."""
-    dead = true_range <= _DEAD * close
-    return np.where(dead & _known(value), 0.0, value / np.where(dead, 1.0, true_range))
+    return _over(value, true_range, _dead(true_range, close), 0.0)
 
 
 def distance(price: Values, level: Values, true_range: Values, close: Values) -> Values:
@@ -97,8 +116,7 @@ def distance(price: Values, level: Values, true_range: Values, close: Values) ->
 def place(price: Values, upper: Values, lower: Values) -> Values:
     """Where the price is in a band: 0 in the middle, 1 at the upper line, -1 at the lower."""
     width = upper - lower
-    none = width <= _DEAD * price
-    return np.where(none, 0.0, 2.0 * (price - lower) / np.where(none, 1.0, width) - 1.0)
+    return _over(2.0 * (price - lower), width, _dead(width, price), 1.0) - 1.0
 
 
 def log_width(upper: Values, middle: Values, lower: Values) -> Values:
@@ -113,11 +131,60 @@ def body(open_: Values, high: Values, low: Values, close: Values) -> Values:
 
 def wick(open_: Values, high: Values, low: Values, close: Values) -> Values:
     """Upper wick less lower wick as a share of the range: above 0, rises were sold into."""
-    upper = high - np.maximum(open_, close)
-    lower = np.minimum(open_, close) - low
+    upper = high - _largest(open_, close)
+    lower = _smallest(open_, close) - low
     return ratio(upper - lower, high - low)
 
 
-def _known(value: Values) -> Values:
-    """Null stays null, whatever the market does: NaN is the one value unequal to itself."""
-    return value == value
+def spread_alive(up: Values, down: Values, true_range: Values, close: Values) -> Values:
+    """Up less down, -1 … 1; 0 where the market is dead."""
+    return _over(up - down, 100.0, _dead(true_range, close), 0.0)
+
+
+def difference(value: Values, other: Values) -> Values:
+    """How much more the one is than the other."""
+    return value - other
+
+
+def bulge(value: Values) -> Values:
+    """A mass index of 25 bars as a share of what it is while ranges are steady; 0 is steady."""
+    return value / 25.0 - 1.0
+
+
+def push(value: Values, true_range: Values, volume: Values, close: Values) -> Values:
+    """Price difference · volume, in average true ranges of an average bar's volume."""
+    none = (_dead(true_range, close)) | (volume <= 0)
+    return _over(value, true_range * volume, none, 0.0)
+
+
+def _dead(span: Values, price: Values) -> Values:
+    """Where a span of prices is next to nothing; a plain False where it nowhere is, as is usual."""
+    if not isinstance(span, float) and span.size and span.min() > _DEAD * price.max():
+        return False
+    return span <= _DEAD * price
+
+
+def _over(value: Values, unit: Values, none: Values, neutral: float) -> Values:
+    """value / unit; `neutral` where there is none. NaN, the one value unequal to itself, stays."""
+    if none is False:
+        return value / unit
+    if none is True:
+        return neutral if value == value and unit == unit else np.nan
+    if not none.any():
+        return value / unit
+    none = none & (value == value) & (unit == unit)
+    return np.where(none, neutral, value / np.where(none, 1.0, unit))
+
+
+def _largest(value: Values, other: Values) -> Values:
+    """The larger; NaN where either is."""
+    if isinstance(value, float) and isinstance(other, float):
+        return value if value >= other or value != value else other
+    return np.maximum(value, other)
+
+
+def _smallest(value: Values, other: Values) -> Values:
+    """The smaller; NaN where either is."""
+    if isinstance(value, float) and isinstance(other, float):
+        return value if value <= other or value != value else other
+    return np.minimum(value, other)

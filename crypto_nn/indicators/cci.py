@@ -2,11 +2,11 @@
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
 from crypto_nn.bars import Bar, Bars, Float
-from crypto_nn.indicators.typical import typical_price, typical_price_of
 from crypto_nn.indicators.windowed import Windowed
 
 
@@ -18,9 +18,10 @@ class CCI(Windowed):
     deviation), both over the period; 0 where the price does not move. Lambert chose 0.015 so that
     most values lie within ±100.
 
-    Prices are taken relative to the newest one: TA-Lib's CCI divides the residue of a running sum
-    by a tiny deviation in quiet hours, so that bars of long ago shift it by more than 1e-9 of its
-    spread; this one depends on its window alone.
+    Prices are taken relative to the newest one, as sums of the steps between: TA-Lib's CCI divides
+    the residue of a running sum by a tiny deviation in quiet hours, so that bars of long ago shift
+    it by more than 1e-9 of its spread; this one depends on its window alone, and is right to the
+    last digits also where prices hardly move.
 
     Source: D. Lambert, Commodities magazine, October 1980.
     """
@@ -40,9 +41,13 @@ class CCI(Windowed):
         num_rows = len(bars) - self.warm_up
         if num_rows <= 0:
             return (cci_N,)
-        typical_N = typical_price(bars)
-        newest_M = typical_N[self.warm_up :]
-        above_PM = [typical_N[start : start + num_rows] - newest_M for start in range(self.period)]
+        # Three times the typical price, to which that of the bar before is higher by `back`.
+        back_N = np.zeros(len(bars))
+        for price_N in (bars.high, bars.low, bars.close):
+            back_N[1:] += price_N[:-1] - price_N[1:]
+        above_PM = [np.zeros(num_rows)]
+        for start in range(self.warm_up, 0, -1):
+            above_PM.append(above_PM[-1] + back_N[start : start + num_rows])
         mean_M, deviation_M = np.zeros(num_rows), np.zeros(num_rows)
         for above_M in above_PM:
             mean_M += above_M
@@ -62,18 +67,20 @@ class CCI(Windowed):
 class _Live:
     def __init__(self, indicator: CCI) -> None:
         self._period = indicator.period
-        self._typical: deque[float] = deque(maxlen=indicator.period)
+        # How much higher than the bar after it each bar is, the newest first.
+        self._back = deque([float("nan")] * indicator.warm_up, maxlen=indicator.warm_up)
+        self._high = self._low = self._close = float("nan")
 
     def update(self, bar: Bar) -> tuple[float, ...]:
-        newest = typical_price_of(bar)
-        self._typical.append(newest)
-        if len(self._typical) < self._period:
-            return (float("nan"),)
+        _, _, high, low, close, *_ = bar
+        self._back.appendleft((self._high - high) + (self._low - low) + (self._close - close))
+        self._high, self._low, self._close = high, low, close
+        aboves = list(accumulate(self._back, initial=0.0))
         mean = deviation = 0.0
-        for typical in self._typical:
-            mean += typical - newest
+        for above in aboves:
+            mean += above
         mean /= self._period
-        for typical in self._typical:
-            deviation += abs(typical - newest - mean)
+        for above in aboves:
+            deviation += above - mean if above > mean else mean - above  # abs() is slower
         deviation /= self._period
-        return (-mean / (0.015 * deviation) if deviation > 0 else 0.0,)
+        return (0.0 if deviation <= 0 else -mean / (0.015 * deviation),)

@@ -13,6 +13,8 @@ class MeanVolume(Windowed):
 
     The plain mean of the last volumes; exactly 0 where none of them traded (a running mean, such as
     TA-Lib's SMA, keeps a residue there).
+
+    Source: J. J. Murphy, Technical Analysis of the Financial Markets, 1999, ch. 7 (volume).
     """
 
     period: int = 60

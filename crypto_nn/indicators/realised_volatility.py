@@ -1,5 +1,6 @@
 """Realised volatility."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,8 @@ class _Live:
         self._before = float("nan")
 
     def update(self, bar: Bar) -> tuple[float, ...]:
-        gain = float(np.log(bar.close / self._before))
-        self._before = bar.close
-        return (float(np.sqrt(self._sum.update(gain * gain) / self._period)),)
+        close, before = bar.close, self._before
+        self._before = close
+        move = float(np.log1p((close - before) / before))
+        # A root is rounded correctly everywhere, so that math.sqrt gives the bits of np.sqrt.
+        return (math.sqrt(self._sum.update(move * move) / self._period),)

@@ -13,56 +13,57 @@ from crypto_nn.bars import Float
 
 def rolling_sum(values_N: Float, window: int) -> Float:
     """The sum of each row and the `window` - 1 before it; NaN where there are fewer."""
-    block_N = values_N
-    total_N: Float | None = None
+    assert window > 0, "a window holds at least one row"
+    sum_N = np.full(len(values_N), np.nan)
+    sum_M = sum_N[window - 1 :]
+    block_K = values_N  # in row k, the sum of the `size` rows that begin there
     offset = 0
-    for level in range(window.bit_length()):
-        if window >> level & 1:
-            part_N = _delayed(block_N, offset)
-            total_N = part_N if total_N is None else total_N + part_N
-            offset += 1 << level
-        if window >> (level + 1):
-            block_N = block_N + _delayed(block_N, 1 << level)
-    assert total_N is not None, "a window holds at least one row"
-    return total_N
+    for size in block_sizes(window):
+        if window & size:
+            first = window - offset - size
+            part_M = block_K[first : first + len(sum_M)]
+            if offset:
+                sum_M += part_M
+            else:
+                sum_M[:] = part_M
+            offset += size
+        if offset < window:
+            block_K = block_K[size:] + block_K[:-size]
+    return sum_N
 
 
-def _delayed(values_N: Float, rows: int) -> Float:
-    if rows == 0:
-        return values_N
-    late_N = np.full(len(values_N), np.nan)
-    late_N[rows:] = values_N[: max(len(values_N) - rows, 0)]
-    return late_N
+def block_sizes(window: int) -> list[int]:
+    """1, 2, 4, … up to the largest power of two that the window holds."""
+    return [1 << level for level in range(window.bit_length())]
 
 
 class RollingSum:
     """The same sum, one value at a time, in O(log window)."""
 
     def __init__(self, window: int) -> None:
+        assert window > 0, "a window holds at least one row"
         self._window = window
         self._row = 0
-        # For each block size: the ring of its sums, how late its part of the window is (None where
-        # it has none), and how late the other half of the next larger block is (0: the last one).
-        self._plan: list[tuple[list[float], int | None, int]] = []
-        offset = 0
-        for level in range(window.bit_length()):
-            used = window >> level & 1
-            last = level + 1 == window.bit_length()
-            ring = [float("nan")] * window
-            self._plan.append((ring, offset if used else None, 0 if last else 1 << level))
-            offset += used << level
+        sizes = block_sizes(window)
+        rings = [[float("nan")] * window for _ in sizes]  # the sums of the blocks of each size
+        self._halves = tuple(zip(rings[:-1], sizes[:-1]))
+        self._largest = rings[-1]
+        parts = [(ring, size) for ring, size in zip(rings, sizes) if window & size]
+        self._newest, offset = parts[0]
+        self._older: list[tuple[list[float], int]] = []
+        for ring, size in parts[1:]:
+            self._older.append((ring, offset))
+            offset += size
 
     def update(self, value: float) -> float:
         """Take the next value; give the sum of the last `window`, NaN while there are fewer."""
-        row, block = self._row, value
-        total: float | None = None
-        for ring, offset, delay in self._plan:
-            ring[row] = block
-            if offset is not None:
-                part = ring[row - offset]  # a negative index counts from the end: a ring
-                total = part if total is None else total + part
-            if delay:
-                block += ring[row - delay]
+        row = self._row
+        for ring, size in self._halves:
+            ring[row] = value
+            value += ring[row - size]  # a negative index counts from the end: a ring
+        self._largest[row] = value
+        total = self._newest[row]
+        for ring, offset in self._older:
+            total += ring[row - offset]
         self._row = row + 1 if row + 1 < self._window else 0
-        assert total is not None, "a window holds at least one row"
         return total

@@ -32,4 +32,5 @@ class RSI(TALibIndicator):
 
     @property
     def memory(self) -> int:
-        return fading(1 / self.period, self.period + 1)
+        """A ratio counts as a stage more: what it divides by may have shrunk a thousandfold."""
+        return fading(1 / self.period, self.period + 1, stages=2)

@@ -1,12 +1,12 @@
 """Stochastic oscillator."""
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 import talib
 
 from crypto_nn.bars import Bar, Bars, Float
+from crypto_nn.indicators.extremes import RollingRange
 from crypto_nn.indicators.rolling import RollingSum, rolling_sum
 from crypto_nn.indicators.windowed import Windowed
 
@@ -62,18 +62,13 @@ class PlaceInRange:
     """The same for live bars."""
 
     def __init__(self, period: int) -> None:
-        self._highs: deque[float] = deque(maxlen=period)
-        self._lows: deque[float] = deque(maxlen=period)
+        self._range = RollingRange(period)
 
     def update(self, bar: Bar) -> float:
         """Take the next bar; NaN while there are fewer than `period`."""
-        self._highs.append(bar.high)
-        self._lows.append(bar.low)
-        if len(self._highs) < (self._highs.maxlen or 0):
-            return float("nan")
-        low = min(self._lows)
-        span = max(self._highs) - low
-        return (bar.close - low) / span if span > 0 else 0.5
+        high, low = self._range.update(bar.high, bar.low)
+        span = high - low
+        return 0.5 if span <= 0 else (bar.close - low) / span
 
 
 class _Live:

@@ -1,5 +1,6 @@
 """Indicators whose engine is TA-Lib: one function for history, its handle for live bars."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from operator import itemgetter
 from typing import Any, ClassVar
@@ -37,38 +38,48 @@ class TALibIndicator(Indicator):
 class _TALibLive:
     """A TA-Lib handle, opened as soon as there are as many bars as it asks for."""
 
+    update: Callable[[Bar], tuple[float, ...]]
+
     def __init__(self, indicator: TALibIndicator, history: Bars) -> None:
-        self._open = getattr(talib.stream, indicator.function)
-        self._parameters = indicator.parameters
+        self._indicator = indicator
         self._due = indicator.warm_up + 1
         self._blank = (float("nan"),) * len(indicator.outputs)
-        self._pick = itemgetter(*(Bar._fields.index(name) for name in indicator.inputs))
-        self._single_input = len(indicator.inputs) == 1
-        self._waiting: list[list[float]] = []
-        self._handle: Any = None
-        columns = _inputs(indicator, history)
+        self._waiting: list[Bar] = []
         if len(history) >= self._due:
-            self._handle = self._open(*columns, *self._parameters)
+            self._open(_inputs(indicator, history))
         else:
-            self._waiting = [list(row) for row in zip(*(column.tolist() for column in columns))]
+            self._waiting += history if len(history) else ()
+            self.update = self._wait
 
-    def update(self, bar: Bar) -> tuple[float, ...]:
-        picked = self._pick(bar)
-        inputs = (picked,) if self._single_input else picked
-        if self._handle is None:
-            return self._wait(inputs)
-        value = self._handle.update(*inputs)
-        return value if isinstance(value, tuple) else (value,)
-
-    def _wait(self, inputs: tuple[float, ...]) -> tuple[float, ...]:
-        self._waiting.append(list(inputs))
+    def _wait(self, bar: Bar) -> tuple[float, ...]:
+        self._waiting.append(bar)
         if len(self._waiting) < self._due:
             return self._blank
-        columns = np.array(self._waiting).T.copy()
-        self._handle = self._open(*columns, *self._parameters)
+        columns = [
+            np.array([getattr(one, name) for one in self._waiting])
+            for name in self._indicator.inputs
+        ]
         self._waiting = []
-        value = self._handle.value
+        value = self._open(columns).value
         return value if isinstance(value, tuple) else (value,)
+
+    def _open(self, columns: list[Float]) -> Any:
+        """Open the handle, and from now on hand bars to it with as little between as can be."""
+        handle = getattr(talib.stream, self._indicator.function)(
+            *columns, *self._indicator.parameters
+        )
+        take = handle.update
+        places = [Bar._fields.index(name) for name in self._indicator.inputs]
+        pick, place = itemgetter(*places), places[0]
+        if len(places) == len(self._blank) == 1:
+            self.update = lambda bar: (take(bar[place]),)
+        elif len(places) == 1:
+            self.update = lambda bar: take(bar[place])
+        elif len(self._blank) == 1:
+            self.update = lambda bar: (take(*pick(bar)),)
+        else:
+            self.update = lambda bar: take(*pick(bar))
+        return handle
 
 
 def _inputs(indicator: TALibIndicator, bars: Bars) -> list[Float]:

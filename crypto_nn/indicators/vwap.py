@@ -1,6 +1,7 @@
 """Volume-weighted average price: of a moving window, and of the UTC day."""
 
 from dataclasses import dataclass
+from datetime import date, datetime
 
 import numpy as np
 
@@ -58,6 +59,9 @@ class DailyVWAP(Indicator):
     """What the average unit traded since midnight UTC has cost: the desk's benchmark of the day.
 
     The same as `VWAP`, over the bars of the day so far.
+
+    Source: Berkowitz, Logue and Noser, The Total Cost of Transactions on the NYSE, Journal of
+    Finance 43, 1988.
     """
 
     @property
@@ -93,11 +97,13 @@ class DailyVWAP(Indicator):
 
 class _LiveDay:
     def __init__(self) -> None:
-        self._day = -1
+        self._day: date | None = None
         self._money = self._volume = 0.0
 
     def update(self, bar: Bar) -> tuple[float, ...]:
-        day = int(bar.ts.astype("datetime64[D]").astype(np.int64))
+        moment = bar.ts.item()  # in Python, because datetime64 takes four times as long
+        assert isinstance(moment, datetime), "bars are stamped in microseconds"
+        day = moment.date()
         if day != self._day:
             self._day, self._money, self._volume = day, 0.0, 0.0
         typical = typical_price_of(bar)

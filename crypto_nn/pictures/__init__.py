@@ -8,7 +8,8 @@ from crypto_nn.pictures.coverage import Hours, coverage
 from crypto_nn.pictures.drift_bars import drift_bars
 from crypto_nn.pictures.embed import data_uri, markdown
 from crypto_nn.pictures.equity_curves import equity_curves
-from crypto_nn.pictures.feature_histograms import feature_histograms
+from crypto_nn.pictures.feature_page import feature_page
+from crypto_nn.pictures.feature_strips import feature_strips
 from crypto_nn.pictures.leaderboard_bars import leaderboard_bars
 from crypto_nn.pictures.loss_curves import loss_curves
 from crypto_nn.pictures.price_chart import price_chart
@@ -23,7 +24,8 @@ __all__ = [
     "data_uri",
     "drift_bars",
     "equity_curves",
-    "feature_histograms",
+    "feature_page",
+    "feature_strips",
     "leaderboard_bars",
     "loss_curves",
     "markdown",

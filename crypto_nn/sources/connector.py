@@ -11,6 +11,7 @@ import pyarrow as pa
 from crypto_nn.bars import M1, Bars
 from crypto_nn.bars.calendar import instant, month_of, month_slices
 from crypto_nn.bars.quality import Inspection, QualityConfig, inspect
+from crypto_nn.bars.reference import with_reference
 from crypto_nn.environment import home
 from crypto_nn.errors import DatabaseError
 from crypto_nn.features import FeatureSet, default_feature_set
@@ -37,6 +38,7 @@ class DataPipelineConnector:
         source: where bars come from: an opened source, or its configuration.
         database: where results go (`save_…`); None for nowhere.
         features: the feature set; the shipped one if not given.
+        reference: the symbol beside which every market is seen, where the feature set needs one.
         quality: what a row must be to count as a bar.
         spool: folder in which results wait for a database that is down.
     """
@@ -49,7 +51,9 @@ class DataPipelineConnector:
         quality: QualityConfig | None = None,
         spool: Path | None = None,
         clock: Clock | None = None,
+        reference: str | None = None,
     ) -> None:
+        self.reference = reference
         self.source = source if isinstance(source, BarSource) else source.open()
         self.feature_set = features or default_feature_set()
         self.quality = quality or QualityConfig()
@@ -77,6 +81,8 @@ class DataPipelineConnector:
         first, last = instant(start), instant(end)
         anchor = self.feature_set.anchor(month_of(first))
         bars = self._clean(symbol, anchor, last)
+        if self.reference is not None:
+            bars = with_reference(bars, self._clean(self.reference, anchor, last))
         complete = bool(self.source.available(symbol).start >= anchor)
         x_NF = self.feature_set.compute(bars, complete=complete)
         index = pd.DatetimeIndex(bars.ts, tz="UTC", name="ts")

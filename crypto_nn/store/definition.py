@@ -1,22 +1,24 @@
-"""Tables made in the lake as they are declared, and grown as their columns grow."""
+"""Tables made in the lake as they are declared, grown and told anew as their columns change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
 from crypto_nn.store.catalogue import Connection
 from crypto_nn.store.columns import joined_type
 from crypto_nn.store.quoting import literal, quote
-from crypto_nn.store.tables import Column, TableSpec, arrow_type, duckdb_type
+from crypto_nn.store.tables import Column, TableSpec, duckdb_type
 
 
 def define(
     cursor: Connection,
     spec: TableSpec,
     schema: pa.Schema,
-    stored: Mapping[str, pa.DataType] | None = None,
+    stored: Mapping[str, Column] | None = None,
 ) -> None:
     """Make the stored table able to take rows of this schema: create, add columns, widen types.
+
+    A column whose comment says something else by now is told anew.
 
     Args:
         stored: the columns that the table has, where the caller knows: see `stored_columns`.
@@ -34,6 +36,8 @@ def define(
             _add(cursor, spec.name, column)
         else:
             _widen(cursor, spec.name, column, stored[column.name])
+            if column.comment != stored[column.name].comment:
+                _comment(cursor, spec.name, column)
 
 
 def keep_inline(cursor: Connection, spec: TableSpec) -> None:
@@ -52,18 +56,24 @@ def _column(field: pa.Field) -> Column:
     return Column(field.name, str(duckdb_type(field.type)), comment)
 
 
-def stored_columns(cursor: Connection, names: Sequence[str]) -> dict[str, dict[str, pa.DataType]]:
+def stored_columns(cursor: Connection, names: Sequence[str]) -> dict[str, dict[str, Column]]:
     """The columns of these tables in order; none of a table that is not there."""
     rows = cursor.execute(
-        "SELECT table_name, column_name, data_type FROM duckdb_columns()"
+        "SELECT table_name, column_name, data_type, comment FROM duckdb_columns()"
         " WHERE database_name = 'lake' AND schema_name = 'main' AND list_contains(?, table_name)"
         " ORDER BY table_name, column_index",
         [list(names)],
     ).fetchall()
-    found: dict[str, dict[str, pa.DataType]] = {name: {} for name in names}
-    for table, column, type_ in rows:
-        found[table][column] = arrow_type(type_)
+    found: dict[str, dict[str, Column]] = {name: {} for name in names}
+    for table, column, type_, comment in rows:
+        found[table][column] = Column(column, type_, comment or "")
     return found
+
+
+def drop_columns(cursor: Connection, table: str, columns: Collection[str]) -> None:
+    """Take columns out of a table with all that they hold; older snapshots keep them."""
+    for column in columns:
+        cursor.execute(f"ALTER TABLE lake.main.{quote(table)} DROP COLUMN {quote(column)}")
 
 
 def _create(cursor: Connection, spec: TableSpec, extra: tuple[Column, ...]) -> None:
@@ -91,9 +101,9 @@ def _comment(cursor: Connection, table: str, column: Column) -> None:
         cursor.execute(f"COMMENT ON COLUMN {target} IS {literal(column.comment)}")
 
 
-def _widen(cursor: Connection, table: str, column: Column, stored: pa.DataType) -> None:
-    joined = joined_type(stored, column.arrow, f"{table}: column {column.name}")
-    if joined != stored:
+def _widen(cursor: Connection, table: str, column: Column, stored: Column) -> None:
+    joined = joined_type(stored.arrow, column.arrow, f"{table}: column {column.name}")
+    if joined != stored.arrow:
         cursor.execute(
             f"ALTER TABLE lake.main.{quote(table)} "
             f"ALTER COLUMN {quote(column.name)} SET DATA TYPE {duckdb_type(joined)}"

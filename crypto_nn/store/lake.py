@@ -1,7 +1,7 @@
 """The lake: every table that can be queried, with transactions, snapshots and time travel."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -16,10 +16,10 @@ from crypto_nn.errors import LakeError
 from crypto_nn.store.atomic import sync_since
 from crypto_nn.store.catalogue import Catalogue, Connection, snapshot_of
 from crypto_nn.store.columns import fit
-from crypto_nn.store.definition import define, keep_inline, stored_columns
+from crypto_nn.store.definition import define, drop_columns, keep_inline, stored_columns
 from crypto_nn.store.quoting import quote
 from crypto_nn.store.replacement import OnePart, Part, RowIds, Step, steps_of
-from crypto_nn.store.tables import TABLES, TableSpec
+from crypto_nn.store.tables import TABLES, Column, TableSpec
 from crypto_nn.store.upkeep import Upkeep, forget_live, keep_up
 
 _ROW_GROUP = 122_880  # what DuckDB gives to one thread
@@ -115,7 +115,7 @@ class Lake:
             return self.catalogue.write(work)[1]
 
     def _take_place(
-        self, cursor: Connection, step: Step, stored: Mapping[str, pa.DataType] | None
+        self, cursor: Connection, step: Step, stored: Mapping[str, Column] | None
     ) -> None:
         define(cursor, self._spec(step.name), step.rows[0].schema, stored)
         if self._rows_ever(cursor, step.name):  # a table without rows takes 50 ms to look into
@@ -137,6 +137,39 @@ class Lake:
             if spec.open or name not in self._inlined:
                 define(cursor, spec, rows.schema)
             self._insert(cursor, name, rows)
+
+        return self.catalogue.write(work)[1]
+
+    def rewrite(
+        self,
+        name: str,
+        where: Where,
+        change: Callable[[pa.Table], pa.Table],
+        drop: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> int:
+        """Replace rows by what becomes of them; nobody writes between reading and writing them.
+
+        Args:
+            name: the table.
+            where: columns that must equal a value, or be one of several.
+            change: from the rows as they are to the rows that take their place.
+            drop: columns to take out in the same transaction, by table; older snapshots keep them.
+
+        Returns:
+            The snapshot that holds the new rows. Errors as in `replace`.
+        """
+        spec = self._spec(name)
+        conditions, values = _conditions(where)
+
+        def work(cursor: Connection) -> None:
+            for table, columns in drop.items():
+                drop_columns(cursor, self._spec(table).name, columns)
+            rows = cursor.execute(
+                f"SELECT * FROM lake.main.{quote(name)} WHERE {' AND '.join(conditions) or 'true'}",
+                values,
+            ).to_arrow_table()
+            _delete(cursor, name, where)
+            self._insert(cursor, name, fit(change(rows), spec, {}))
 
         return self.catalogue.write(work)[1]
 
@@ -191,6 +224,19 @@ class Lake:
         )
         return int(counted["rows"][0].as_py())
 
+    def count_infinite(self, name: str, columns: Sequence[str], where: Where) -> tuple[int, int]:
+        """How many rows there are, and how many infinite values in these columns of them."""
+        conditions, values = _conditions(where)
+        infinite = " + ".join(f"count_if(isinf({quote(column)}))" for column in columns)
+        counted = self._query(
+            name,
+            f"SELECT count(*) AS rows, coalesce({infinite}, 0) AS infinite"
+            f" FROM lake.main.{quote(self._spec(name).name)}"
+            f" WHERE {' AND '.join(conditions) or 'true'}",
+            values,
+        ).to_pylist()[0]
+        return int(counted["rows"]), int(counted["infinite"])
+
     def partitions(self, name: str, columns: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
         """Every combination of values of these columns that has rows, in order."""
         listed = ", ".join(map(quote, columns))
@@ -215,6 +261,14 @@ class Lake:
     def has_rows(self, name: str) -> bool:
         """Whether there ever was a row in the table; far quicker than to ask it for one."""
         return self._ask_rows_ever(name) > 0
+
+    def columns(self, name: str) -> tuple[str, ...]:
+        """The columns that a table has now, in order; none where it was never written."""
+        cursor = self.catalogue.cursor()
+        try:
+            return tuple(stored_columns(cursor, [name])[name])
+        finally:
+            cursor.close()
 
     def tables(self) -> tuple[str, ...]:
         """The tables that have been written, by name."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,9 @@ from crypto_nn.bars.calendar import TS
 from crypto_nn.store.lake import Lake
 
 TABLE = "partition_inputs"
+
+Parts = Mapping[str, str]
+"""By name, hashes of what a partition follows from."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Made:
     asset: str
     symbol: str
     month: str
-    made_of: Mapping[str, str]
-    rests_on: Mapping[str, str]
+    made_of: Parts
+    rests_on: Parts
     content: str
     made_at: np.datetime64
 
@@ -85,6 +88,34 @@ def read_ledger(
         for row in lake.read(TABLE, where=where).to_pylist()
     )
     return {(made.asset, made.symbol, made.month): made for made in found}
+
+
+def drop_columns(
+    lake: Lake, asset: str, columns: Collection[str], forgotten: Callable[[Parts], Parts]
+) -> None:
+    """Take columns out of an asset's table, and out of what its partitions are on record with.
+
+    Both in one transaction, so that a column that comes back later is not taken for a stored one.
+
+    Args:
+        lake: where the table of the asset's name is.
+        asset: whose table and partitions.
+        columns: their names.
+        forgotten: from what a partition is made of, to what it is made of without the columns.
+    """
+
+    def changed(ledger: pa.Table) -> pa.Table:
+        found = [dict(forgotten(json.loads(text))) for text in ledger["made_of"].to_pylist()]
+        news = {
+            "inputs": [digest(made_of) for made_of in found],
+            "made_of": [json.dumps(made_of, sort_keys=True) for made_of in found],
+        }
+        for name, values in news.items():
+            place = ledger.column_names.index(name)
+            ledger = ledger.set_column(place, name, pa.array(values, pa.string()))
+        return ledger
+
+    lake.rewrite(TABLE, {"asset": asset}, changed, {asset: columns})
 
 
 def digest(facts: Any) -> str:

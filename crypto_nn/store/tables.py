@@ -186,6 +186,28 @@ FEATURES = TableSpec(
     "What a model sees at each minute; one float column per feature, null in warm-up and gaps.",
     open=True,
 )
+FEATURE_CATALOG = TableSpec(
+    "feature_catalog",
+    _columns("""
+name VARCHAR the column in `features`
+feature_group VARCHAR by what it is switched on in the YAML; own: a feature of yours
+timeframe VARCHAR of the bars that it is computed on
+description VARCHAR what it is, in one line
+formula VARCHAR how it follows from the outputs of its indicators
+unit VARCHAR what it is counted in
+indicators VARCHAR its indicators with their parameters
+source VARCHAR the papers and books that define these
+warm_up_minutes INTEGER at most so long it is null after a start or a long gap
+memory_minutes INTEGER how much history it sees
+anchor_days INTEGER how long before a month its computation begins
+history_difference DOUBLE largest distance from the value that unlimited history gives, in \
+standard deviations, as measured on real bars; null where not measured
+fingerprint VARCHAR changes whenever a value of the column could
+"""),
+    (),
+    ("name",),
+    "What each column of features is; one row per feature of the set in force.",
+)
 _HORIZONS = "\n".join(
     f"""return_{h}m DOUBLE log return of the close over the next {h} minutes
 score_{h}m DOUBLE return over the next {h} minutes divided by sigma times the root of {h}
@@ -355,7 +377,7 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
         spec.name: spec
         for spec in (
             BARS, QUARANTINED_BARS, BAR_GAPS, LIVE_BARS, PARTITION_INPUTS, GAP_REPAIRS, FEATURES,
-            LABELS, SPLITS, CHECKPOINTS,
+            FEATURE_CATALOG, LABELS, SPLITS, CHECKPOINTS,
             TRAINING_HISTORY, BENCHMARK_REPORT, CHAMPION_HISTORY, PREDICTIONS, DRIFT_REPORT,
             DRIFT_DECISIONS, MODEL_METRICS, ALERTS,
         )

@@ -124,3 +124,11 @@ def test_no_bars_are_clean() -> None:
     """An empty series has nothing wrong with it."""
     assert len(Bars.empty("BTC-USDT").check_clean()) == 0
     assert Bars.empty("BTC-USDT").timeframe == M1
+
+
+@pytest.mark.parametrize("optional", [{}, {"vwap": np.arange(6.0), "trades": np.ones(6)}])
+def test_single_bars_become_arrays_again(optional: dict[str, Any]) -> None:
+    """What iteration takes apart, `of` puts together; a reference that is silent is NaN."""
+    bars = replace(minutes(6), **optional, reference=np.full(6, np.nan))
+    assert_same(Bars.of(list(bars), bars.symbol), bars)
+    assert len(Bars.of([], bars.symbol)) == 0

@@ -25,9 +25,9 @@ from crypto_nn_tests.defs.graph import fresh_graph
 
 SYMBOL = "SYN-USDT"
 TABLES = {
-    "bars", "quarantined_bars", "bar_gaps", "features", "labels", "splits", "checkpoints",
-    "training_history", "benchmark_report", "champion_history", "model_metrics", "predictions",
-    "drift_report", "drift_decisions",
+    "bars", "quarantined_bars", "bar_gaps", "features", "feature_catalog", "labels", "splits",
+    "checkpoints", "training_history", "benchmark_report", "champion_history", "model_metrics",
+    "predictions", "drift_report", "drift_decisions",
 }  # fmt: skip
 
 
@@ -80,6 +80,7 @@ def test_all_checks_were_judged_and_blocking_ones_hold(graph: Graph) -> None:
             seen[evaluation.check_name] = (evaluation.passed, evaluation.severity)
     assert {
         "bars_are_clean", "nothing_was_lost", "features_are_finite", "features_are_causal",
+        "features_equal_live", "labels_are_known_in_time",
         "classes_are_balanced", "splits_do_not_overlap", "model_beats_every_baseline",
         "checkpoint_reproduces_its_validation_loss", "predictions_are_probabilities",
         "drift_is_below_its_threshold", "champion_beats_its_baselines",

@@ -15,7 +15,8 @@ from crypto_nn.bars import Bars
 from crypto_nn.bars.calendar import month_of
 from crypto_nn.defs import automation, sensors
 from crypto_nn.defs.graph import Graph
-from crypto_nn.defs.lineage import ASSETS, REBUILD, islands, stale
+from crypto_nn.defs.lineage import ASSETS, REBUILD
+from crypto_nn.defs.outlook import islands, stale
 from crypto_nn.defs.refill import hourly_refill
 from crypto_nn.defs.repairs import to_fetch
 from crypto_nn.environment import yaml_path
@@ -38,7 +39,7 @@ YAML = (
 features: {groups: [returns, momentum, slow]}
 """
 )
-GAP = "    gaps: [{start: 2024-01-12 10:00:00, minutes: 90}]\n"
+GAP = "    gaps: [{start: 2024-01-02 10:00:00, minutes: 90}]\n"
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +124,8 @@ def months_of_files(paths: set[Path]) -> set[tuple[str, str]]:
 
 
 CASES = {
-    "the 5th, far from other months": (
-        "2024-01-05T10:00",
+    "the 2nd, further back than any feature of the next month looks": (
+        "2024-01-02T20:00",
         {("bars", JAN), ("features", JAN), ("labels", JAN)},
     ),
     "the 25th, within the memory of next month's features": (
@@ -199,8 +200,10 @@ def test_other_settings_make_stale_what_follows_from_them(graph: Graph) -> None:
     assert stale(graph.platform, labels) == {**FRESH, "labels": [(SYMBOL, JAN), (SYMBOL, FEB)]}
     quality = graph.experiment.changed({"quality.max_volume": 1e17})
     assert stale(graph.platform, quality) == {**FRESH, "bars": [(SYMBOL, JAN), (SYMBOL, FEB)]}
-    features = graph.experiment.changed({"features.groups": ("returns",)})
+    features = graph.experiment.changed({"features.max_gap_minutes": 6})
     assert stale(graph.platform, features) == {**FRESH, "features": [(SYMBOL, JAN), (SYMBOL, FEB)]}
+    fewer = graph.experiment.changed({"features.groups": ("returns",)})
+    assert stale(graph.platform, fewer) == FRESH  # what is left would come out the same
 
 
 def test_unchanged_partitions_are_written_again_only_where_that_is_asked_for(graph: Graph) -> None:

@@ -1,25 +1,33 @@
 """Live features are those of history, to the bit: through holes, months and restarts."""
 
 from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from numpy.typing import DTypeLike, NDArray
 
-from crypto_nn.bars import H1, M5, M15, Bar, Bars, Timeframe
+from crypto_nn.bars import H1, M1, M5, M15, Bar, Bars, Float, Timeframe
 from crypto_nn.bars.calendar import month_bounds
+from crypto_nn.bars.reference import with_reference
 from crypto_nn.bars.resample import resample
 from crypto_nn.errors import BarsError
-from crypto_nn.features import FeatureSet, default_feature_set
+from crypto_nn.features import FeatureSet, default_feature_set, transforms
+from crypto_nn.features.columns import Column
+from crypto_nn.features.config import FeatureConfig
+from crypto_nn.features.feature import Feature, Output
 from crypto_nn.features.gaps import microseconds
 from crypto_nn.features.gather import Gather
 from crypto_nn_tests.indicators.made import walk, without
 from crypto_nn_tests.market import ETH, needs_market, real_bars
 
 SHIPPED = default_feature_set()
-# The same without the slowest columns: remembers two days, so that months can be crossed quickly.
+# The same without the slowest columns: its anchors are one and two days before the month.
 QUICK = FeatureSet(tuple(one for one in SHIPPED.features if one.timeframe <= M5), SHIPPED.gaps)
 
 
@@ -29,9 +37,10 @@ def check_stream(
     """From row `first` on, every live row is the row of history, before and after rounding."""
     last = len(bars) if rows is None else first + rows
     live = features.stream(bars[:first], complete)
-    streamed = [live.update(bar, np.float64) for bar in bars[first:last]]
+    streamed = np.array([live.update(bar, np.float64) for bar in bars[first:last]])
     due = features.compute(bars, complete, np.float64)[first:last]
-    assert_array_equal(np.array(streamed).reshape(due.shape), due)
+    assert_array_equal(streamed.reshape(due.shape), due)
+    assert not np.signbit(streamed[streamed == 0]).any(), "0.0 and -0.0 are one number"
 
 
 @pytest.fixture(scope="module")
@@ -111,14 +120,146 @@ def test_a_month_without_its_history_is_null(holes: Bars) -> None:
     assert none.shape == (0, len(QUICK.names))
 
 
-def test_history_before_the_anchor_changes_nothing() -> None:
-    """The rows of a month are the same bits, whatever came before its anchor."""
+@pytest.mark.parametrize("timeframe", [M1, M5])
+def test_history_before_the_anchor_changes_nothing(timeframe: Timeframe) -> None:
+    """The rows of a month are the same bits, whatever came before its timeframe's own anchor."""
     bars = walk(10 * 1440, seed=25, start="2024-01-25T00:00")
     other = walk(10 * 1440, seed=26, start="2024-01-25T00:00")
-    anchor = int(np.searchsorted(bars.ts, QUICK.anchor("2024-02")))
+    anchor = int(np.searchsorted(bars.ts, QUICK.anchor("2024-02", timeframe)))
     february = int(np.searchsorted(bars.ts, np.datetime64("2024-02-01")))
     mixed = Bars.concat([other[:anchor], bars[anchor:]])
-    assert_array_equal(QUICK.compute(mixed)[february:], QUICK.compute(bars)[february:])
+    columns = list(dict(QUICK.by_timeframe)[timeframe])
+    for compute in (QUICK.compute, partial(_streamed, QUICK, february)):
+        one, same = (compute(each, dtype=np.float64)[-1440:, columns] for each in (mixed, bars))
+        assert_array_equal(one, same)
+    one, same = (QUICK.compute_unanchored(each)[february:, columns] for each in (mixed, bars))
+    assert (one != same).any(), "sums keep a trace of whatever was, but for the anchor"
+
+
+def _streamed(
+    features: FeatureSet, opened: int, bars: Bars, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
+    live = features.stream(bars[:opened])
+    return np.array([live.update(bar, dtype) for bar in bars[opened:]])
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_twenty_random_starts(holes: Bars, complete: bool) -> None:
+    """Anywhere among holes and about a month's end, from the anchor's history and no more."""
+    rng = np.random.default_rng(28)
+    batch = QUICK.compute(holes, complete, np.float64)
+    for opened in rng.integers(2 if complete else 2 * 1440, len(holes) - 100, 20).tolist():
+        anchor = QUICK.anchor(str(holes.ts[opened - 1].astype("datetime64[M]")))
+        since = int(np.searchsorted(holes.ts, anchor))
+        live = QUICK.stream(holes[since:opened], complete)
+        rows = [live.update(bar, np.float64) for bar in holes[opened : opened + 100]]
+        assert_array_equal(np.array(rows), batch[opened : opened + 100])
+
+
+def test_twenty_random_restarts(holes: Bars) -> None:
+    """A stream that is closed and opened anew again and again goes on as if nothing had been."""
+    rng = np.random.default_rng(29)
+    first = len(holes) - 3000
+    stops = sorted(rng.integers(first, len(holes), 20).tolist())
+    rows = []
+    for lo, hi in pairwise([first, *stops, len(holes)]):
+        live = QUICK.stream(holes[:lo], complete=True)
+        rows += [live.update(bar, np.float64) for bar in holes[lo:hi]]
+    assert_array_equal(np.array(rows), QUICK.compute(holes, True, np.float64)[first:])
+
+
+def test_what_a_stream_tells_of_itself(holes: Bars) -> None:
+    """Symbol, last bar and newest row, those of its history too."""
+    due = QUICK.compute(holes, complete=True)
+    live = QUICK.stream(holes[:0], complete=True)
+    assert (live.symbol, live.complete, live.last, live.newest) == ("BTC-USDT", True, None, None)
+    for row in range(3):
+        live.update(holes[row])
+    for row, stream in ((2, live), (2990, QUICK.stream(holes[:2991], complete=True))):
+        assert stream.last == holes.ts[row]
+        assert stream.newest is not None
+        assert stream.newest.dtype == np.float32
+        assert_array_equal(stream.newest, due[row])
+    unknown = QUICK.stream(holes[:2991])
+    assert not unknown.complete
+    assert unknown.newest is not None
+    assert np.isnan(unknown.newest).all()
+
+
+def test_a_reference_that_falls_silent(holes: Bars) -> None:
+    """Its NaN reaches the columns that look at it, for their windows only, alike live."""
+    beside = with_reference(holes, walk(6 * 1440, seed=30, start="2024-02-26T00:00"))
+    reference = np.array(beside.reference)
+    reference[[1200, 1201, 4000]] = np.nan
+    reference[2600:2700] = np.nan
+    beside = replace(beside, reference=reference)
+    features = default_feature_set(FeatureConfig(groups=("momentum",), reference="ETH-USDT"))
+    assert set(features.groups) == {"momentum", "cross"}
+    for first in (0, 1201, 2650, 4001):
+        check_stream(features, beside, first, True, rows=700)
+    x_NF = features.compute(beside, complete=True)
+    cross = [features.names.index(name) for name in features.groups["cross"]]
+    rest = [n for n in range(len(features.names)) if n not in cross]
+    assert np.isnan(x_NF[2600:2700, cross]).all()
+    assert np.isfinite(x_NF[2490, cross]).all()
+    assert np.isfinite(x_NF[-1]).all()
+    alone = default_feature_set(FeatureConfig(groups=("momentum",)))
+    assert_array_equal(x_NF[:, rest], alone.compute(holes, complete=True))
+
+
+def _inverse_square(value: Float) -> Float:
+    return 1.0 / value**2 - np.where(value > 0, value, 1.0) ** 2.5
+
+
+def test_a_transform_of_ones_own_sees_arrays() -> None:
+    """It need know arrays only, and may divide by zero: infinity is the answer, live as well."""
+    bars = walk(300, seed=31)
+    bars = replace(bars, volume=np.where(np.arange(300) % 7 == 0, 0.0, bars.volume))
+    volume = (Output(Column("volume")),)
+    features = FeatureSet((Feature("own", _inverse_square, volume, "words"),))
+    with np.errstate(divide="ignore"):
+        check_stream(features, bars, 100, complete=True)
+        assert np.isinf(features.compute(bars, complete=True)).any()
+
+
+def test_a_shipped_transform_that_divides_by_zero_is_that_of_arrays() -> None:
+    """Plain floats would raise where arrays say infinity."""
+    bars = walk(300, seed=32)
+    bars = replace(bars, volume=np.zeros(300))
+    close, volume = Output(Column("close")), Output(Column("volume"))
+    relative = Feature("relative", transforms.log_relative_range, (close, volume), "words")
+    whole = Feature("whole", transforms.percent, (close,), "words")
+    with np.errstate(divide="ignore"):
+        check_stream(FeatureSet((relative, whole)), bars, 100, complete=True)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    transform=st.sampled_from(
+        [one for one in vars(transforms).values() if callable(one) and hasattr(one, "__code__")
+         and one.__module__ == transforms.__name__ and not one.__name__.startswith("_")
+         and one is not transforms.takes_floats]
+    ),
+    data=st.data(),
+)  # fmt: skip
+def test_transforms_of_floats_are_those_of_arrays(
+    transform: transforms.Transform, data: st.DataObject
+) -> None:
+    """Each shipped transform gives one row the bits that it gives among others, NaN and 0 too."""
+    number = st.one_of(
+        st.sampled_from([0.0, 1.0, 1e-12, float("nan"), 1e8]), st.floats(-1e6, 1e6), st.floats(0, 9)
+    )
+    inputs = transform.__code__.co_argcount
+    rows = data.draw(st.lists(st.tuples(*[number] * inputs), min_size=1, max_size=40))
+    columns = [np.array(column) for column in zip(*rows)]
+    with np.errstate(all="ignore"):
+        due = transform(*columns)
+        for row, expected in zip(rows, due):
+            try:
+                found = transform(*row)
+            except ZeroDivisionError:  # which LiveFeatures meets with arrays of one row
+                found = transform(*(np.array([value]) for value in row))[0]
+            assert_array_equal(np.float64(found), expected)
 
 
 def _wrong_bars(bar: Bar, before: Bar) -> list[Bar]:
@@ -138,6 +279,8 @@ def _wrong_bars(bar: Bar, before: Bar) -> list[Bar]:
         bar._replace(low=bar.high * 2),
         bar._replace(volume=-1.0),
         bar._replace(volume=float("inf")),
+        bar._replace(reference=0.0),
+        bar._replace(reference=float("inf")),
     ]
 
 

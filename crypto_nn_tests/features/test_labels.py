@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -217,6 +218,18 @@ def test_arrow_gives_back_the_same_labels_with_nulls_for_unknown() -> None:
     assert Labels.from_arrow(wider).horizons == (5, 15, 60)
     assert table["class_60m"].null_count == table["score_60m"].null_count == 120 + 60
     assert table["t1_60m"].null_count == 0
+
+
+def test_horizons_that_a_table_only_has_columns_for_are_left_out() -> None:
+    """The lake declares 5, 15 and 60; who asks for 5 and 30 gets those, and not two empty ones."""
+    labels = compute_labels(walk(500), LabelConfig(horizons=(5, 30)), complete=True)
+    table = labels.to_arrow()
+    for field in compute_labels(walk(500), CONFIG).to_arrow().schema:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    assert_same(Labels.from_arrow(table), labels)
+    assert Labels.from_arrow(table).horizons == (5, 30)
+    assert Labels.from_arrow(table[:0]).horizons == (5, 15, 30, 60)
 
 
 def test_no_bars_have_no_labels() -> None:

@@ -8,15 +8,17 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 from crypto_nn.bars import M5, Bar, Bars
+from crypto_nn.bars.reference import with_reference
 from crypto_nn.errors import BarsError, FeatureError
 from crypto_nn.features import FeatureSet, default_feature_set
+from crypto_nn.features.config import FeatureConfig
 from crypto_nn.features.labels import LabelConfig, compute_labels
 from crypto_nn.features.live_windows import LiveWindows, Window
 from crypto_nn.features.panel import Panel, Part
 from crypto_nn_tests.indicators.made import walk, without
 
 SHIPPED = default_feature_set()
-# The same without the slowest columns: remembers two days, so that months can be crossed quickly.
+# The same without the slowest columns: its anchors are one and two days before the month.
 QUICK = FeatureSet(tuple(one for one in SHIPPED.features if one.timeframe <= M5), SHIPPED.gaps)
 MINUTE = np.timedelta64(60_000_000, "us")
 WINDOW = 12
@@ -215,11 +217,27 @@ def test_what_is_kept_does_not_grow() -> None:
     assert live.revise(changed(bars[0], 1.5)) is None
 
 
+def test_a_reference_that_stays_silent_for_all_that_is_kept() -> None:
+    """The other market's bars stop coming, for longer than any feature remembers: no error."""
+    bars = walk(5 * 1440, seed=33, start="2024-01-29T00:00")
+    beside = with_reference(bars, walk(100, seed=34, start="2024-01-29T00:00"))
+    config = FeatureConfig(groups=("momentum",), reference="ETH-USDT")
+    live = LiveWindows(default_feature_set(config), beside[:-5], WINDOW, complete=True)
+    for bar in beside[-5:]:
+        assert live.update(bar) is None
+    assert live.num_kept < 5 * 1440
+    assert live.bars.reference is not None
+    assert np.isnan(live.bars.reference).all()
+    late = beside[-3]._replace(reference=30_000.0)
+    assert live.revise(late) is None
+    assert live.bars.reference[-3] == 30_000.0
+
+
 def test_the_whole_set_crosses_a_month() -> None:
     """All columns, opened a day before the turn, revised after it."""
     bars = walk(32 * 1440, seed=22, start="2024-01-01T00:00")
     turn = int(np.searchsorted(bars.ts, np.datetime64("2024-02-01")))
-    bars = without(bars, (turn - 300, turn - 280), (turn + 20, turn + 23))
+    bars = without(bars, (turn - 300, turn - 295), (turn + 20, turn + 23))
     due = windows_of_history(SHIPPED, bars, 60, complete=True)
     live = LiveWindows(SHIPPED, bars[: turn - 80], 60, complete=True)
     rows = bars[turn - 80 : turn + 150]

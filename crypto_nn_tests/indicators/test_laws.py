@@ -1,37 +1,18 @@
 """Every indicator keeps the law of indicators, on made and on real bars."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto_nn import indicators as ind
 from crypto_nn.bars import Bars
-from crypto_nn.indicators import ALL, Indicator
-from crypto_nn_tests.contracts import indicator as law
-from crypto_nn_tests.indicators.made import dead, made_bars, walk
+from crypto_nn.indicators import ALL, CROSS, GROUPS, Indicator
+from crypto_nn.indicators import laws as law
+from crypto_nn_tests.indicators.made import bars_of, dead, made_bars, walk
+from crypto_nn_tests.indicators.members import OTHERS, SCALES
 from crypto_nn_tests.market import BTC, needs_market, real_bars
-
-# Other parameters than the defaults, so that the formulas of warm-up and memory are tested too.
-OTHERS: tuple[Indicator, ...] = (
-    ind.RSI(5), ind.MACD(5, 35, 5), ind.Stochastic(5, 1, 4), ind.ROC(1), ind.WilliamsR(30),
-    ind.CCI(7), ind.LogReturn(30), ind.SMA(60), ind.EMA(3), ind.DEMA(9), ind.TEMA(5), ind.ADX(5),
-    ind.Aroon(10), ind.BollingerBands(15, 1.5), ind.ATR(5), ind.KeltnerChannel(5, 12, 1.0),
-    ind.DonchianChannel(33), ind.RealisedVolatility(15), ind.OBVShare(64), ind.VWAP(31),
-    ind.MFI(6), ind.MeanVolume(17),
-)  # fmt: skip
-
-# By how many powers an output grows with the unit of price, and with that of volume.
-SCALES: dict[type[Indicator], tuple[int, int]] = {
-    **dict.fromkeys(
-        (ind.RSI, ind.Stochastic, ind.ROC, ind.WilliamsR, ind.CCI, ind.LogReturn), (0, 0)
-    ),
-    **dict.fromkeys((ind.ADX, ind.Aroon, ind.RealisedVolatility, ind.OBVShare, ind.MFI), (0, 0)),
-    **dict.fromkeys((ind.MACD, ind.SMA, ind.EMA, ind.DEMA, ind.TEMA, ind.ATR), (1, 0)),
-    **dict.fromkeys((ind.BollingerBands, ind.KeltnerChannel, ind.DonchianChannel), (1, 0)),
-    **dict.fromkeys((ind.VWAP, ind.DailyVWAP), (1, 0)),
-    **dict.fromkeys((ind.OBV, ind.MeanVolume), (0, 1)),
-}
 
 every = pytest.mark.parametrize("indicator", ALL, ids=lambda one: one.outputs[0])
 every_and_others = pytest.mark.parametrize(
@@ -99,11 +80,20 @@ def test_scale_law(indicator: Indicator) -> None:
     law.check_scale_law(indicator, BARS, *SCALES[type(indicator)])
 
 
-@every
+@every_and_others
 def test_memory_on_made_bars(indicator: Indicator) -> None:
     """History older than `memory` is forgotten."""
     bars = walk(6000, seed=5)
     law.check_memory(indicator, bars, np.arange(0, 4000, 397))
+
+
+@every
+def test_memory_where_prices_hardly_move(indicator: Indicator) -> None:
+    """A coin pegged to a currency: what has left the window has left no rounding behind."""
+    bars = walk(6000, seed=5)
+    close_N = 1 + 1e-2 * np.log(bars.close / bars.close[0])
+    pegged = bars_of(close_N, bars.volume, np.random.default_rng(6))
+    law.check_memory(indicator, pegged, np.arange(0, 4000, 397))
 
 
 @every
@@ -118,15 +108,33 @@ def test_any_market(indicator: Indicator, bars: Bars, share: float, seed: int) -
     law.check_prefix_invariant(indicator, bars, step=max(len(bars) // 7, 1))
 
 
-def test_the_catalogue_holds_the_nineteen() -> None:
-    """Every indicator that the brief names is there, and no output name twice."""
+def test_the_catalogue_holds_what_is_due() -> None:
+    """Every indicator that was asked for is there, in a group, and no output name twice."""
     due = (
         "RSI MACD Stochastic ROC WilliamsR CCI SMA EMA DEMA TEMA ADX Aroon BollingerBands ATR "
-        "KeltnerChannel DonchianChannel OBV VWAP MFI"
+        "KeltnerChannel DonchianChannel OBV VWAP MFI "
+        "StochRSI TSI UltimateOscillator MOM PPO CMO TRIX AwesomeOscillator BalanceOfPower KAMA "
+        "ParabolicSAR DMI LinearRegressionSlope WMA HMA Vortex EfficiencyRatio Supertrend NATR "
+        "TrueRange StandardDeviation MassIndex AccumulationDistribution ChaikinOscillator "
+        "ForceIndex VWMA PVO "
+        "CMF VolumeZScore PriceZScore Parkinson GarmanKlass RogersSatchell YangZhang Amihud "
+        "DownsideShare JumpShare RealisedSkewness ReturnAutocorrelation ChoppinessIndex "
+        "VolatilityRegime ReferenceReturn RelativeReturn ReferenceCorrelation ReferenceBeta"
     )
-    assert set(due.split()) <= {type(one).__name__ for one in ALL}
-    names = [name for one in ALL for name in one.outputs]
+    assert set(due.split()) <= {type(one).__name__ for one in (*ALL, *CROSS)}
+    assert list(GROUPS) == ["momentum", "trend", "volatility", "volume", "statistics"]
+    assert sum(GROUPS.values(), ()) == ALL
+    names = [name for one in (*ALL, *CROSS) for name in one.outputs]
     assert len(names) == len(set(names))
+
+
+def test_every_parameter_is_tested_with_another_value() -> None:
+    """No default hides a formula of warm-up or memory that only holds for it."""
+    for one in ALL:
+        twins = [other for other in OTHERS if type(other) is type(one)]
+        for field in fields(one):  # type: ignore[arg-type]
+            default = getattr(one, field.name)
+            assert any(getattr(twin, field.name) != default for twin in twins), (one, field.name)
 
 
 @pytest.fixture(scope="module")

@@ -73,9 +73,6 @@ FULL: dict[str, Callable[[], Picture]] = {
     "leaderboard_bars": lambda: pictures.leaderboard_bars(
         [(name, 0.1, 0.0, 0.2) for name in NAMES[:8]], NAMES[:3], "skill"
     ),
-    "feature_histograms": lambda: pictures.feature_histograms(
-        {name: noise(5000) for name in NAMES}, {name: noise(4000) + 1 for name in NAMES}
-    ),
 }
 EMPTY: dict[str, Callable[[], Picture]] = {
     "price_chart": lambda: pictures.price_chart(Bars.empty("BTC-USDT")),
@@ -90,7 +87,6 @@ EMPTY: dict[str, Callable[[], Picture]] = {
     "equity_curves": lambda: pictures.equity_curves(DAYS[:0], {}),
     "drift_bars": lambda: pictures.drift_bars(NAMES[:9], NAN.tolist()),
     "leaderboard_bars": lambda: pictures.leaderboard_bars([("a", np.nan, np.nan, np.nan)]),
-    "feature_histograms": lambda: pictures.feature_histograms({"a": NAN}),
 }
 ODD: dict[str, Callable[[], Picture]] = {
     "one bar": lambda: pictures.price_chart(walk(1)),
@@ -109,7 +105,6 @@ ODD: dict[str, Callable[[], Picture]] = {
     "one day, all lost": lambda: pictures.equity_curves(DAYS[:1], {"5 bp": np.zeros(1)}),
     "no drift at all": lambda: pictures.drift_bars(["a"], [0.0], threshold=0.0),
     "no interval": lambda: pictures.leaderboard_bars([("a", 1.0, np.nan, np.nan)]),
-    "a constant feature": lambda: pictures.feature_histograms({"a": np.zeros(5)}, {"a": NAN}),
 }
 
 

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from crypto_nn import DataPipelineConnector
+from crypto_nn.bars.reference import with_reference
 from crypto_nn.errors import DatabaseError
 from crypto_nn.features import default_feature_set
+from crypto_nn.features.config import FeatureConfig
 from crypto_nn.sources import FilesConfig, SyntheticConfig
 from crypto_nn.sources.synthetic import Gap, generate
 from crypto_nn.store.database import DatabaseConfig
@@ -31,6 +33,19 @@ def test_features_are_those_of_the_whole_history() -> None:
     rows = (bars.ts >= np.datetime64("2024-02-03")) & (bars.ts < np.datetime64("2024-02-05"))
     np.testing.assert_array_equal(found.to_numpy(), whole[rows])
     assert list(found.columns) == list(default_feature_set().names)
+
+
+def test_features_beside_a_reference_are_those_of_both_histories() -> None:
+    """The reference's bars of the same minutes are fetched too, and joined as the platform does."""
+    both = MARKET.model_copy(update={"symbols": ("BTC-USDT", "ETH-USDT")})
+    features = default_feature_set(FeatureConfig(groups=("returns",), reference="BTC-USDT"))
+    connector = DataPipelineConnector(both, features=features, reference="BTC-USDT")
+    btc, eth = (generate(both, symbol) for symbol in both.symbols)
+    whole = features.compute(with_reference(eth, btc), complete=True)
+    found = connector.features("ETH-USDT", "2024-02-03", "2024-02-05")
+    rows = (eth.ts >= np.datetime64("2024-02-03")) & (eth.ts < np.datetime64("2024-02-05"))
+    np.testing.assert_array_equal(found.to_numpy(), whole[rows])
+    assert found["reference_return_5"].notna().mean() > 0.9
 
 
 def test_dirty_rows_are_put_aside_with_a_reason(tmp_path: Path) -> None:

@@ -445,3 +445,56 @@ def test_partitions_that_are_replaced_together_are_replaced_all_or_none(lake: La
         with pytest.raises(LakeError):
             lake.replace_all(parts)
     assert _months_in(lake) == [("2024-01", 1.0), ("2024-03", 1.0)]
+
+
+def _comments(lake: Lake, table: str) -> dict[str, str]:
+    cursor = lake.catalogue.cursor()
+    try:
+        found = cursor.execute(
+            "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = ?", [table]
+        ).fetchall()
+    finally:
+        cursor.close()
+    return dict(found)
+
+
+def test_a_column_that_says_something_else_is_told_anew(lake: Lake) -> None:
+    """The comment of an open table's column follows its newest rows; others keep theirs."""
+    for words in ("first", "second", "second"):
+        rows = feature_rows(ROWS, 1.0)
+        name = rows.column_names[-1]
+        place = rows.column_names.index(name)
+        field = pa.field(name, rows.schema.field(name).type, metadata={"comment": words})
+        lake.replace({"features": rows.set_column(place, field, rows[name])}, PARTITION)
+        assert _comments(lake, "features")[name] == words
+    assert _comments(lake, "features")["ts"] == TABLES["features"].by_name["ts"].comment
+
+
+def test_columns_are_dropped_and_rows_rewritten_in_one_transaction(lake: Lake) -> None:
+    """What is dropped stays readable in the snapshot before; a change that fails drops nothing."""
+    first = lake.replace(_features(1.0), PARTITION)
+    *_, name = lake.columns("features")
+    before = lake.read("features")
+
+    def fails(rows: pa.Table) -> pa.Table:
+        raise ValueError(f"{rows.num_rows} rows")
+
+    with pytest.raises(ValueError, match=f"{ROWS} rows"):
+        lake.rewrite("features", PARTITION, fails, {"features": [name]})
+    assert lake.read("features").equals(before)
+    lake.rewrite("features", PARTITION, lambda rows: rows.slice(1), {"features": [name]})
+    assert name not in lake.columns("features")
+    assert lake.read("features").equals(before.drop_columns([name]).slice(1))
+    assert lake.read("features", snapshot=first).equals(before)
+    assert lake.columns("labels") == ()
+
+
+def test_infinite_values_are_counted(lake: Lake) -> None:
+    """Of these columns and rows; null and finite ones are none."""
+    rows = feature_rows(3, 1.0)
+    name = rows.column_names[-1]
+    values = pa.array([np.inf, None, -np.inf], rows.schema.field(name).type)
+    wrong = rows.set_column(rows.column_names.index(name), name, values)
+    lake.replace({"features": wrong}, PARTITION)
+    assert lake.count_infinite("features", [name], PARTITION) == (3, 2)
+    assert lake.count_infinite("features", [name], FEBRUARY) == (0, 0)

@@ -1,0 +1,27 @@
+"""Settings that do not fit together are refused with what was found and what to do."""
+
+import pytest
+
+from crypto_nn.errors import ConfigError
+from crypto_nn.experiments import Experiment
+
+
+def test_the_reference_must_be_followed_too() -> None:
+    """A market is seen beside one whose bars come in; itself will do."""
+    with pytest.raises(ConfigError, match=r"features\.reference is 'BTC-USDT'.*SYN-USDT"):
+        Experiment.parse({"features": {"reference": "BTC-USDT"}})
+    experiment = Experiment.parse({"features": {"reference": "SYN-USDT"}})
+    assert "cross" in experiment.features.chosen
+
+
+def test_cross_columns_need_a_reference() -> None:
+    """The group alone does not say beside which market."""
+    with pytest.raises(ConfigError, match=r"set features\.reference"):
+        Experiment.parse({"features": {"groups": ["returns", "cross"]}})
+
+
+def test_a_reference_changes_what_depends_on_features() -> None:
+    """Its digest is another one, and that of other groups is not."""
+    with_it = Experiment.parse({"features": {"reference": "SYN-USDT"}})
+    assert with_it.digest("features") != Experiment().digest("features")
+    assert with_it.digest("labels") == Experiment().digest("labels")
