@@ -157,7 +157,7 @@ class Experiment(Settings):
         if reference is not None and reference not in self.symbols:
             raise ValueError(
                 f"features.reference is {reference!r}, which the platform does not follow; "
-                f"`symbols` has {', '.join(self.symbols)}. Add it, so that its bars come in."
+                f"`symbols` has {', '.join(self.symbols)}. Add it, so that its bars come in"
             )
         for universe, members in self.universes.items():
             unknown = [symbol for symbol in members if symbol not in self.symbols]

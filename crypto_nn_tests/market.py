@@ -1,6 +1,7 @@
 """Where the real bars for tests lie, and the mark of tests that need them."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ needs_market = [
 ]
 
 
+@lru_cache(maxsize=16)  # read once, and only read
 def real_bars(name: str, rows: int | None = None, start: int = 0) -> Bars:
     """Bars of a file of the market folder, such as "history/BTCUSDT_1m_2023-01_2025-06.parquet"."""
     table = pq.read_table(MARKET / name)

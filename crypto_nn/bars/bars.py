@@ -214,6 +214,10 @@ class Bars:
         """Why these bars are not clean, in words; empty where they are."""
         if not len(self):
             return ""
+        for name in (*PRICES, "volume"):
+            kind = getattr(self, name).dtype
+            if kind != np.float64:
+                return f"{name} is of type {kind.str}; float64 is due"
         if np.isnat(self.ts).any():
             return "a time stamp could not be read"
         late = np.flatnonzero(self.ts[1:] <= self.ts[:-1])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from crypto_nn.errors import BarsError
 
 TS = np.dtype("datetime64[us]")
+_EPOCH = np.datetime64(0, "us")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 
@@ -26,7 +27,7 @@ def instant(time: object) -> np.datetime64:
         found = np.datetime64(stamp.tz_convert(None) if stamp.tzinfo else stamp, "us").astype(TS)
     except (ValueError, TypeError, OverflowError):
         found = np.datetime64("NaT", "us")
-    if np.isnat(found):
+    if np.isnat(found) or found < _EPOCH:  # "feb" is read as a month of the year 1
         raise BarsError(
             f"{str(time)[:60]!r} is not a time. Write it as 2025-06-30 or 2025-06-30T12:00, in UTC."
         )

@@ -91,7 +91,7 @@ def leaks(
         raise typer.BadParameter(str(error)) from None
     print_rows([_row(name, one) for name, one in found], title="Knowledge of the future")
     for name, one in found:
-        _tell(name, one)
+        _tell(name, one, is_own=module is not None)
     bad = sum(not one.passed for _, one in found)
     console.print(
         f"{sum(one.num_tests for _, one in found):,} results compared; "
@@ -99,6 +99,27 @@ def leaks(
     )
     if bad:
         raise typer.Exit(1)
+    unknown = _unknown(found)
+    for line in unknown:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if unknown:
+        raise typer.Exit(2)
+
+
+def _unknown(found: "list[tuple[str, Examination]]") -> list[str]:
+    """Columns that cannot be examined: words, and those without a value on any of the bars."""
+    lines = []
+    for subject in dict.fromkeys(one.subject for _, one in found):
+        each = [one for _, one in found if one.subject == subject]
+        silent = [n for n in each[0].columns if all(n in one.silent for one in each)]
+        words = sorted({name for one in each for name in one.words})
+        if silent:
+            lines.append(f"{subject} cannot be examined: no value on any bars, so that nothing is "
+                         f"known of {', '.join(silent)}. Give longer --bars")  # fmt: skip
+        if words:
+            lines.append(f"{subject} cannot be examined: strings or objects in {', '.join(words)}; "
+                         "give numbers, or leave them out")  # fmt: skip
+    return lines
 
 
 def _pieces(files: list[Path] | None, symbols: list[str] | None) -> "dict[str, Bars]":
@@ -136,7 +157,7 @@ def _row(name: str, one: "Examination") -> dict[str, Any]:
             "cuts": one.num_cuts, "tests": one.num_tests, "verdict": one.verdict}  # fmt: skip
 
 
-def _tell(name: str, one: "Examination") -> None:
+def _tell(name: str, one: "Examination", is_own: bool) -> None:
     """The leaks of one subject, and what could not be told of it."""
     told = [str(leak) for leak in one.leaks[:_SHOWN]]
     if len(one.leaks) > _SHOWN:
@@ -147,10 +168,13 @@ def _tell(name: str, one: "Examination") -> None:
     if one.silent:
         told.append(f"no value on these bars, so nothing is known: {', '.join(one.silent)}")
     if one.unmoved and one.subject != "features":
-        told.append(f"no change of bars moves {', '.join(one.unmoved)}: by the clock alone, or by "
-                    "what it reads elsewhere, which no test can see")  # fmt: skip
+        told.append(f"not proven: no change of bars moves {', '.join(one.unmoved)}: by the clock "
+                    "alone, or by what it reads elsewhere, which no test can see")  # fmt: skip
     if one.num_left:
-        told.append(f"{one.num_left} boundaries were not cut at for want of time; raise --seconds")
+        told.append(f"{one.num_left} of {one.num_places} boundaries not tried: raise --seconds")
+    if is_own and one.longest < one.num_bars:
+        told.append(f"at most {one.longest:,} of {one.num_bars:,} bars were given at once, since "
+                    "more would take too long: raise --seconds")  # fmt: skip
     for test, (count, first) in one.refused.items():
         if test != "blank":
             told.append(f"{test}: refused {count} times, the first: {first[:200]}")

@@ -64,6 +64,10 @@ def ingest(
     running = graph()
     running.refresh(symbol, from_, to)
     print_rows(running.received(symbol), title="Kept")
+    for name in running.symbols(symbol):
+        page = running.platform.feature_page(name)
+        if page.exists():
+            console.print(f"A picture of each feature of {name}: {page}", soft_wrap=True)
 
 
 @commands.command()

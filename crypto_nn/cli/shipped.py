@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from crypto_nn.features.leaks import Examination
     from crypto_nn.features.splits import Splits
 
-_REAL_SHARE, _MADE_SHARE = 0.2, 0.08  # of the seconds; boundaries may take four times as long
+_REAL_SHARE, _MADE_SHARE = 0.12, 0.05  # of the seconds; boundaries may take ten times as long
+_TAIL = np.timedelta64(120, "D")  # of a long history; small folds lie at its end
 _SMALL = {
     "train_days": 3, "validation_days": 1, "calibration_days": 1, "test_days": 1,
     "lock_box_days": 2,
@@ -57,7 +58,9 @@ def _labels(
             return labels.compute_labels(some, config, complete=True)
 
         share = seconds / len(kinds)
-        yield examine_labels(compute, bars, seed=seed, seconds=share, subject=f"labels: {kind}")
+        yield examine_labels(
+            compute, bars, seed=seed, seconds=share, subject=f"labels: {kind}", far=False
+        )
 
 
 def _teaching(
@@ -70,11 +73,12 @@ def _teaching(
     found = labels.compute_labels(bars, experiment.labels, complete=True)
     reach = splits.Reach(max(experiment.labels.horizons), experiment.training.window)
     for layout in ("configured", "rolling", "expanding"):
-        config = experiment.splits
+        config, begin = experiment.splits, bars.ts[0]
         if layout != "configured":
+            begin = max(begin, bars.ts[-1] - _TAIL)
             config = config.model_copy(update={"layout": layout, **_SMALL})
         try:
-            made = splits.make_splits(bars.ts[0], bars.ts[-1], config, reach)
+            made = splits.make_splits(begin, bars.ts[-1], config, reach)
         except ConfigError:
             continue  # too short a history for such folds
         yield examine_splits(made, bars.ts, found.t1_NH, reach, seed=seed,

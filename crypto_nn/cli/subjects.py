@@ -152,10 +152,14 @@ def own(path: str, bars: "Mapping[str, Bars]", seconds: float, seed: int
         ConfigError: it is nothing that can be examined.
     """
     thing = named(path)
+    if isinstance(thing, Mapping | tuple | list) and not thing:
+        raise ConfigError(
+            f"{path} is an empty {type(thing).__name__}: there is nothing in it to examine."
+        )
     things = {path.partition(":")[2]: thing}
     if isinstance(thing, Mapping):
         things = {str(name): one for name, one in thing.items()}
-    share = seconds / (4 * len(things) * len(bars))
+    share = seconds / (6 * len(things) * len(bars))
     for name, one in things.items():
         for told, some in bars.items():
             yield told, _examined(one, name, with_any_reference(some), share, seed)
@@ -182,7 +186,7 @@ def _examined(thing: Any, name: str, bars: "Bars", seconds: float, seed: int) ->
         return examine(outputs, bars, None, seed, seconds, one.outputs, name)
     feature_set = feature_set_of(thing)
     if feature_set is not None:
-        return replace(examine_features(feature_set, bars, seconds, seed), subject=name)
+        return replace(examine_features(feature_set, bars, seconds, seed, far=True), subject=name)
     if hasattr(thing, "split"):
         return _row_splits(thing, name, bars)
     if _is_scaler(thing):

@@ -31,7 +31,7 @@ class FeaturePages:
 
     def page(self, symbol: str) -> Path:
         """Where the page of a symbol lies."""
-        return self._folder / f"{symbol}.html"
+        return self._platform.feature_page(symbol)
 
     def take(self, made: FeatureMonth) -> None:
         """Sum up a month that is being stored."""

@@ -72,9 +72,9 @@ class FeatureStory:
             told["missing_by_cause"] = dg.MetadataValue.table(
                 [_record(symbol, lost) for symbol, lost in self.lost.items()]
             )
-        for symbol, months in wanted.items():
+        for symbol in wanted:
             if any(made == symbol for made, _ in self.rebuild.rebuilt):
-                self._show(symbol, months[-1])
+                self._show(symbol, self.rebuild.last_told(symbol))
         return told
 
     def _show(self, symbol: str, month: str) -> None:

@@ -95,6 +95,13 @@ class Rebuild:
             own={**tables.own, TABLE: made.partition},
         )
 
+    def last_told(self, symbol: str) -> str:
+        """The month whose event comes last of the symbol's, and so stands on the asset's page.
+
+        Dagster keeps the partitions of a run in a set, in no order of time.
+        """
+        return [month for name, month in self._keys if name == symbol][-1]
+
     def describe(self) -> dict[str, Any]:
         """How many partitions were made, and how many needed no work."""
         return {"partitions_made": len(self.rebuilt), "partitions_unchanged": len(self.unchanged)}

@@ -18,7 +18,6 @@ from crypto_nn.features.labels import MINUTE
 from crypto_nn.features.splits import CALIBRATION, TRAIN
 
 if TYPE_CHECKING:
-    from crypto_nn.features.labels import Classes
     from crypto_nn.features.panel import Panel
     from crypto_nn.inference.predictor import ModelInference
     from crypto_nn.monitoring.days import DayBlocks
@@ -175,13 +174,12 @@ def model_metrics(context: dg.AssetExecutionContext, platform: Platform) -> dg.O
     start = model.fold.role(CALIBRATION).start
     end = extent(platform.lake, members, names).end
     panel = load_panel(platform.lake, members, names, start - model.window * MINUTE, end)
-    k = model.k if experiment.labels.kind == "volatility" else None
-    classes_NH = panel.classes_NH if k is None else panel.classes_at(k)
+    kind = experiment.labels.kind
     latency_ms = measure_latency(model, batch_sizes=(1,), repeats=30)[0].p50_ms
     rows = [
         row | {"universe": universe, "timestamp": platform.now().item(), "latency_ms": latency_ms}
         for symbol in members
-        for row in _score(model, panel, classes_NH, symbol, start, _last_drift(platform, symbol))
+        for row in _score(model, panel, kind, symbol, start, _last_drift(platform, symbol))
     ]
     keys = {"universe": universe, "model_version": version}
     table = pa.Table.from_pylist([*_earlier_days(platform, keys), *rows])
@@ -214,7 +212,7 @@ def _earlier_days(platform: Platform, keys: dict[str, str]) -> list[dict[str, An
 def _score(
     model: "ModelInference",
     panel: "Panel",
-    classes_NH: "Classes",
+    label_kind: str,
     symbol: str,
     start: np.datetime64,
     drift_score: float | None,
@@ -224,6 +222,8 @@ def _score(
     ends = panel.window_ends(model.window)
     own = panel.slice_of(symbol)
     ends = ends[(ends >= own.start) & (ends < own.stop) & (panel.ts_N[ends] >= start)]
+    k = model.k if label_kind == "volatility" else None
+    classes_NH = panel.classes_NH if k is None else panel.classes_at(k)
     p_RHC, classes_RH = model.predict(panel, ends), classes_NH[ends].astype(np.int64)
     rows = []
     for h, horizon in enumerate(panel.horizons):

@@ -78,6 +78,10 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Where HTML reports are written."""
         return Path(self.home) / "reports"
 
+    def feature_page(self, symbol: str) -> Path:
+        """Where the page with a symbol's features lies, once they have been made."""
+        return self.reports / "features" / f"{symbol}.html"
+
     def now(self) -> np.datetime64:
         """The time, naive UTC: everything below is handed it."""
         return np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")

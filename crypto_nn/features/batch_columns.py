@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from crypto_nn.bars import M1, Bars, Timeframe
 from crypto_nn.bars.resample import resample_clean
-from crypto_nn.features.column_steps import column_steps
 
 if TYPE_CHECKING:
     from crypto_nn.features.feature_set import FeatureSet
@@ -20,7 +19,7 @@ class BatchColumns:
     def __init__(self, features: "FeatureSet", timeframe: Timeframe, bars: Bars) -> None:
         self._features, self._bars = features, bars
         self._columns = dict(features.by_timeframe)[timeframe]
-        self._steps = column_steps([features.features[column] for column in self._columns])
+        self._steps = features.steps[timeframe]
         self._closed: Bars | None = None
         if timeframe != M1:
             # An anchor is a midnight, over which no slow bar reaches: one resampling serves all.

@@ -8,9 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crypto_nn.bars import M1, Bar, Bars
+from crypto_nn.bars.bars import OPTIONAL, REQUIRED
 from crypto_nn.bars.calendar import instant
 from crypto_nn.bars.reference import with_reference
-from crypto_nn.errors import FeatureError
+from crypto_nn.errors import BarsError, FeatureError
 from crypto_nn.features.catalog_table import catalog
 from crypto_nn.features.catalogue import default_feature_set
 from crypto_nn.features.config import FeatureConfig
@@ -74,8 +75,8 @@ class TechnicalFeatureEngineering:
             float32, one column per feature, indexed by `ts` (UTC); NaN where it is missing.
 
         Raises:
-            BarsError: a column is missing or no number, `ts` is of another zone, or bars are not in
-                order, not on the minute or not possible.
+            BarsError: a column is missing, there twice or no number, `ts` is of another zone, or
+                bars are not in order, not on the minute or not possible.
             FeatureError: the bars are not 1-minute bars, or the reference is missing.
         """
         known = self._known(bars, symbol, reference)
@@ -161,21 +162,72 @@ class LiveTechnicalFeatures:
 
         Args:
             bar: a `Bar`, or its `ts`, `open`, `high`, `low`, `close`, `volume` by name (`reference`
-                too where the group `cross` is chosen: the reference's close of that minute).
+                too where the group `cross` is chosen: the reference's close of that minute). The
+                time may be a `datetime`, a `pd.Timestamp`, a `np.datetime64` or a text; as in
+                history it is UTC, and one of another zone is refused.
 
         Raises:
-            BarsError: the bar is not later than the last, off the minute or not possible; it was
-                not taken.
+            BarsError: the bar is not later than the last, off the minute, of another zone or not
+                possible; it was not taken.
         """
-        taken = bar if isinstance(bar, Bar) else _bar_of(bar)
+        taken = bar if isinstance(bar, Bar) and _is_plain(bar) else _bar_of(bar)
         stamp = pd.Timestamp(taken.ts, tz="UTC")
         return pd.Series(self._live.update(taken), index=self._names, name=stamp)
 
 
-def _bar_of(said: Mapping[str, Any]) -> Bar:
-    known = {**said, "ts": instant(said["ts"])} if "ts" in said else said
-    bar = Bars.from_pandas(pd.DataFrame([known]), _UNNAMED)[0]
-    return bar._replace(reference=float(said.get("reference", np.nan)))
+def _is_plain(bar: Bar) -> bool:
+    """Whether it holds what a stream of bars takes as it is."""
+    ts, *numbers = bar
+    return isinstance(ts, np.datetime64) and all(isinstance(one, float) for one in numbers)
+
+
+def _bar_of(given: Any) -> Bar:
+    """A bar as a frame of one row would give it."""
+    if not isinstance(given, Bar | Mapping | pd.Series):
+        raise BarsError(
+            f"A {type(given).__name__} was given; a Bar or a mapping of {', '.join(REQUIRED)} is "
+            "due. The bar was not taken."
+        )
+    said: dict[Any, Any] = given._asdict() if isinstance(given, Bar) else dict(given)
+    reference = _reference_of(said.pop("reference", None))
+    # A number would be taken for nanoseconds: it is refused as it is in a frame.
+    if "ts" in said and not isinstance(said["ts"], int | float | np.number):
+        instant(said["ts"])
+        said["ts"] = pd.Timestamp(said["ts"])
+    frame = pd.DataFrame([said])
+    return Bars.from_pandas(_checked(frame, _UNNAMED), _UNNAMED)[0]._replace(reference=reference)
+
+
+def _reference_of(said: Any) -> float:
+    """NaN where nothing is said."""
+    try:
+        if not np.iscomplexobj(said):  # of one of NumPy's, float() would drop a part
+            return np.nan if said is None or said is pd.NA else float(said)
+    except (TypeError, ValueError):
+        pass
+    raise BarsError(
+        f"The reference of a bar is {said!r}; its close is due as a number, or NaN where there is "
+        "none. The bar was not taken."
+    )
+
+
+def _checked(frame: pd.DataFrame, symbol: str) -> pd.DataFrame:
+    """The frame, if each column that is read is there once and holds no complex numbers."""
+    columns = frame.columns
+    read = [name for name in (*REQUIRED, *OPTIONAL, "symbol") if name in columns]
+    twice = [name for name in read if (columns == name).sum() > 1]
+    if twice:
+        raise BarsError(
+            f"{symbol}: column {', '.join(twice)} is there more than once; found "
+            f"{', '.join(map(str, columns))}. Keep one: frame.loc[:, ~frame.columns.duplicated()]."
+        )
+    unreal = [name for name in read if frame[name].dtype.kind == "c"]
+    if unreal:
+        raise BarsError(
+            f"{symbol}: column {', '.join(unreal)} holds complex numbers; real ones are due, such "
+            f"as frame[{unreal[0]!r}].to_numpy().real."
+        )
+    return frame
 
 
 def _index(bars: Bars) -> pd.DatetimeIndex:
@@ -190,7 +242,8 @@ def _bars_of(given: pd.DataFrame | Bars, symbol: str | None) -> Bars:
     if isinstance(given, Bars):
         bars = given.check_clean()
     else:
-        bars = Bars.from_pandas(given, symbol or _symbol_in(given)).check_clean()
+        frame = _checked(given, symbol or _UNNAMED)
+        bars = Bars.from_pandas(frame, symbol or _symbol_in(frame)).check_clean()
     steps = np.diff(bars.ts)
     if len(steps) and (smallest := steps.min()) > M1.step:
         minutes = smallest / np.timedelta64(1, "m")

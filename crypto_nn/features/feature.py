@@ -1,6 +1,8 @@
 """One column of a feature set."""
 
 from dataclasses import dataclass
+from inspect import signature
+from typing import Any
 
 from crypto_nn.bars import M1, Timeframe
 from crypto_nn.features.formulas import formula, output_text
@@ -17,6 +19,27 @@ class Output:
 
     indicator: Indicator
     position: int = 0
+
+    def problem(self) -> str:
+        """Why there is no such output, in words; empty where there is one."""
+        indicator: Any = self.indicator
+        position: Any = self.position
+        if not isinstance(indicator, Indicator):
+            if isinstance(indicator, type) and issubclass(indicator, Indicator):
+                return f"Output({indicator.__name__}) has a class; {indicator.__name__}() is due."
+            return f"Output({indicator!r}) is of no Indicator; one is due, such as Output(RSI(14))."
+        names = indicator.outputs
+        if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+            return (
+                f"the `outputs` of {indicator!r} are {names!r}; a property that gives a tuple of "
+                'names is due, such as ("rsi_14",).'
+            )
+        if not isinstance(position, int) or not 0 <= position < len(names):
+            return (
+                f"it asks for output {position!r} of {indicator!r}, which has {len(names)}, "
+                "counted from 0."
+            )
+        return ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +68,50 @@ class Feature:
     def name(self) -> str:
         """The column's name: "rsi_14" at the base timeframe, "rsi_14_15m" at a slower one."""
         return self.stem if self.timeframe == M1 else f"{self.stem}_{self.timeframe}"
+
+    def problem(self) -> str:
+        """Why this cannot be a column, in words; empty where it can.
+
+        Types are looked at too: a feature of one's own comes from a file that nobody has checked.
+        """
+        stem: Any = self.stem
+        timeframe: Any = self.timeframe
+        outputs: Any = self.outputs
+        if not isinstance(stem, str):
+            return f"its name is {stem!r}; a text is due."
+        if not isinstance(timeframe, Timeframe):
+            return f"its timeframe is {timeframe!r}; one of crypto_nn.bars is due, such as M5."
+        if not isinstance(outputs, tuple):
+            return (
+                f"its outputs are of type {type(outputs).__name__}; a tuple of Output is due, such "
+                "as (Output(RSI(14)),)."
+            )
+        if not outputs:
+            return "it is made of nothing; at least one Output is due."
+        for one in outputs:
+            if not isinstance(one, Output):
+                return f"its outputs hold {one!r}; an Output is due, such as Output(RSI(14))."
+            if problem := one.problem():
+                return problem
+        return self._problem_of_transform()
+
+    def _problem_of_transform(self) -> str:
+        if not callable(self.transform) or not hasattr(self.transform, "__name__"):
+            return (
+                f"its transform is {self.transform!r}; a function is due, such as transforms.as_is."
+            )
+        try:
+            taken = signature(self.transform)
+        except ValueError:  # some written in C do not tell
+            return ""
+        try:
+            taken.bind(*self.outputs)
+        except TypeError:
+            return (
+                f"its transform {self.transform.__name__}{taken} is given {len(self.outputs)} "
+                "outputs; one parameter for each is due."
+            )
+        return ""
 
     @property
     def description(self) -> str:

@@ -16,6 +16,7 @@ from crypto_nn.bars.calendar import month_bounds, months_between
 from crypto_nn.errors import FeatureError
 from crypto_nn.features import transforms
 from crypto_nn.features.batch_columns import BatchColumns
+from crypto_nn.features.column_steps import ColumnStep, column_steps
 from crypto_nn.features.feature import Feature
 from crypto_nn.features.gaps import GapPolicy
 from crypto_nn.features.live import LiveFeatures
@@ -123,6 +124,14 @@ class FeatureSet:
         ordered = sorted(range(len(self.features)), key=lambda n: self.features[n].timeframe)
         groups = groupby(ordered, key=lambda n: self.features[n].timeframe)
         return tuple((timeframe, tuple(columns)) for timeframe, columns in groups)
+
+    @cached_property
+    def steps(self) -> Mapping[Timeframe, tuple[ColumnStep, ...]]:
+        """How the columns of each timeframe are worked out, in the order of `by_timeframe`."""
+        return {
+            timeframe: column_steps([self.features[column] for column in columns])
+            for timeframe, columns in self.by_timeframe
+        }
 
     @cached_property
     def anchor_days(self) -> Mapping[Timeframe, int]:

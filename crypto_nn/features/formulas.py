@@ -26,8 +26,8 @@ TEMPLATES: Mapping[Transform, str] = {
     to.half: "{0} / 2",
     to.hundredth: "{0} / 100",
     to.spread: "({1} - {0}) / 100",
-    to.in_ranges: "{0} / {1}",
-    to.distance: "({0} - {1}) / {2}",
+    to.in_ranges: "{0} / max({1}, 1e-5 * {2})",
+    to.distance: "({0} - {1}) / max({2}, 1e-5 * {3})",
     to.place: "2 * ({0} - {2}) / ({1} - {2}) - 1",
     to.log_width: "log(max(({0} - {2}) / {1}, 1e-6))",
     to.body: "({3} - {0}) / ({1} - {2})",
@@ -35,7 +35,7 @@ TEMPLATES: Mapping[Transform, str] = {
     to.spread_alive: "({0} - {1}) / 100",
     to.difference: "{0} - {1}",
     to.bulge: "{0} / 25 - 1",
-    to.push: "{0} / ({1} * {2})",
+    to.push: "{0} / (max({1}, 1e-5 * {3}) * {2})",
 }
 """The text of each transform; one without is written as the call that it is."""
 

@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from crypto_nn.bars import Bar, Bars
 from crypto_nn.bars.calendar import TS, month_bounds, month_of
-from crypto_nn.errors import BarsError
+from crypto_nn.errors import BarsError, FeatureError
 from crypto_nn.features.gaps import MINUTE_US, microseconds
 from crypto_nn.features.live_columns import LiveColumns
 
@@ -31,6 +31,7 @@ class LiveFeatures:
         self._month_end_us = 0
         self._anchored = False
         self._newest: list[float] = []
+        self._whole = True  # not between two bars
         if len(history):
             self._enter_month(history.ts[-1])
             since = features.anchor(month_of(history.ts[-1]))
@@ -59,16 +60,26 @@ class LiveFeatures:
         Raises:
             BarsError: the bar is not later than the last, off the minute, or not possible; the
                 state is as it was before.
+            FeatureError: an earlier bar made a feature fail; its error was raised then.
         """
+        if not self._whole:
+            raise FeatureError(
+                f"{self.symbol}: a feature failed at an earlier bar, so that the state is between "
+                "two bars. Open a new stream over the stored bars."
+            )
         ts_us = self._check(bar)
+        if bar.ts.dtype != TS:
+            bar = bar._replace(ts=np.datetime64(ts_us, "us"))
         if self._first is None:
             self._first = bar.ts
+        self._whole = False
         if ts_us >= self._month_end_us:
             self._enter_month(bar.ts)
         for columns in self._columns:
             columns.take(bar, ts_us)
         self._last_us = ts_us
         self._newest = self._values(ts_us)
+        self._whole = True
         return self._row(dtype)
 
     def _enter_month(self, now: np.datetime64) -> None:
@@ -94,6 +105,11 @@ class LiveFeatures:
 
     def _check(self, bar: Bar) -> int:
         ts, open_, high, low, close, volume, _, _, reference = bar
+        if not isinstance(ts, np.datetime64):
+            raise BarsError(
+                f"{self.symbol}: the time of a bar is {ts!r}; a numpy.datetime64 in UTC is due. "
+                "The bar was not taken; the stream goes on with the next one."
+            )
         ts_us = int(ts.view(np.int64)) if ts.dtype == TS else microseconds(ts)
         inside = low <= open_ <= high and low <= close <= high
         sane = inside and low > 0 and high < np.inf and 0 <= volume < np.inf

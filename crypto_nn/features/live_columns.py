@@ -7,7 +7,6 @@ import numpy as np
 from crypto_nn.bars import M1, Bar, Bars, Timeframe
 from crypto_nn.bars.calendar import month_bounds, month_of, shift_month
 from crypto_nn.bars.resample import resample
-from crypto_nn.features.column_steps import column_steps
 from crypto_nn.features.gaps import MINUTE_US, microseconds
 from crypto_nn.features.gather import Gather
 from crypto_nn.features.transforms import Transform, as_is, takes_floats
@@ -32,6 +31,7 @@ class LiveColumns:
         self.columns = self._made_of.columns  # of the features, in the order of `values`
         self._oldest_us = features.gaps.oldest_us(timeframe)
         self._run: _Run
+        self._since_us = _NEVER_US  # from when on bars count for the month,
         self._turn_us = _NEVER_US  # when the next month begins,
         self._ahead_us = _NEVER_US  # from when on bars are kept for it,
         self._ahead: list[Bar] = []  # and these
@@ -52,6 +52,8 @@ class LiveColumns:
             self._turn(bar.ts, Bars.of(self._ahead, self._symbol, self._timeframe))
         closed = [(bar, ts_us)] if self._gather is None else self._gather.update(bar, ts_us)
         for one, open_us in closed:
+            if open_us < self._since_us:  # closed late, behind a hole over the turn of the month
+                continue
             self._run.take(one, open_us)
             if open_us >= self._ahead_us:
                 self._ahead.append(one)
@@ -68,7 +70,7 @@ class LiveColumns:
         since = self._features.anchor(month, self._timeframe)
         ahead = self._features.anchor(shift_month(month, 1), self._timeframe)
         self._turn_us = microseconds(month_bounds(month)[1])
-        self._ahead_us = microseconds(ahead)
+        self._since_us, self._ahead_us = microseconds(since), microseconds(ahead)
         self._ahead = list(closed[int(np.searchsorted(closed.ts, ahead)) :])
         self._run = _Run(self._made_of, closed[int(np.searchsorted(closed.ts, since)) :])
 
@@ -78,7 +80,7 @@ class _MadeOf:
 
     def __init__(self, features: "FeatureSet", timeframe: Timeframe, symbol: str) -> None:
         columns = dict(features.by_timeframe)[timeframe]
-        steps = column_steps([features.features[column] for column in columns])
+        steps = features.steps[timeframe]
         self.indicators = [indicator for step in steps for indicator in step.indicators]
         # First the outputs that are columns as they are, with no call; then the transformed ones.
         plain = [n for n, step in enumerate(steps) if step.transform is as_is]

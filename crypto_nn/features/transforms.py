@@ -23,6 +23,8 @@ import numpy as np
 VERSION = 2
 # A true range below a billionth of the price: the market is dead, whatever the oscillators say.
 _DEAD = 1e-9
+# The least average true range that prices are measured in, as a share of the price.
+_LEAST = 1e-5
 
 Values = Any  # Float of shape (N,), or one float: the same code serves both
 Transform = Callable[..., Values]
@@ -104,8 +106,11 @@ def spread(down: Values, up: Values) -> Values:
 
 
 def in_ranges(value: Values, true_range: Values, close: Values) -> Values:
-    """A price difference in average true ranges; 0 where the market is dead."""
-    return _over(value, true_range, _dead(true_range, close), 0.0)
+    """A price difference in average true ranges, these taken as a tenth of a basis point at least.
+
+    In a market that hardly moves the range fades to nothing, and a tick would be thousands of it.
+    """
+    return value / _largest(true_range, _LEAST * close)
 
 
 def distance(price: Values, level: Values, true_range: Values, close: Values) -> Values:
@@ -153,8 +158,8 @@ def bulge(value: Values) -> Values:
 
 def push(value: Values, true_range: Values, volume: Values, close: Values) -> Values:
     """Price difference · volume, in average true ranges of an average bar's volume."""
-    none = (_dead(true_range, close)) | (volume <= 0)
-    return _over(value, true_range * volume, none, 0.0)
+    unit = _largest(true_range, _LEAST * close) * volume
+    return _over(value, unit, unit <= 0, 0.0)
 
 
 def _dead(span: Values, price: Values) -> Values:

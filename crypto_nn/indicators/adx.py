@@ -1,5 +1,6 @@
 """Average directional index."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ class ADX(TALibIndicator):
 
     function: ClassVar[str] = "ADX"
     inputs: ClassVar[tuple[str, ...]] = ("high", "low", "close")
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 14
 

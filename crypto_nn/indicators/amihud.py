@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_nn.bars import Bar, Bars, Float
-from crypto_nn.indicators.log_return import log_returns
+from crypto_nn.indicators.log_return import log_ratio_of, log_returns
 from crypto_nn.indicators.rolling import RollingSum, rolling_sum
 from crypto_nn.indicators.typical import typical_price, typical_price_of
 from crypto_nn.indicators.windowed import Windowed
@@ -53,6 +53,6 @@ class _Live:
         close, before = bar.close, self._before
         self._before = close
         money = typical_price_of(bar) * bar.volume
-        move = abs(float(np.log1p((close - before) / before)))
+        move = abs(log_ratio_of(close, before))
         impact = self._impact.update(move / (money if money > 0 else float("inf")))
         return (impact / (self._traded.update(1.0 if money > 0 else 0.0) or 1.0),)

@@ -1,5 +1,6 @@
 """Aroon."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ class Aroon(TALibIndicator):
 
     function: ClassVar[str] = "AROON"
     inputs: ClassVar[tuple[str, ...]] = ("high", "low")
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 25
 

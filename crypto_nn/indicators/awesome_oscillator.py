@@ -1,6 +1,7 @@
 """Awesome oscillator."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from crypto_nn.bars import Bar, Bars, Float
 from crypto_nn.indicators.rolling import RollingSum, rolling_sum
@@ -18,6 +19,8 @@ class AwesomeOscillator(Windowed):
     Source: B. Williams, New Trading Dimensions, 1998.
     """
 
+    in_order: ClassVar[tuple[str, ...]] = ("fast", "slow")
+
     fast: int = 5
     slow: int = 34
 
@@ -27,7 +30,7 @@ class AwesomeOscillator(Windowed):
 
     @property
     def warm_up(self) -> int:
-        return max(self.fast, self.slow) - 1
+        return self.slow - 1
 
     def compute(self, bars: Bars) -> tuple[Float, ...]:
         middle_N = (bars.high + bars.low) / 2.0

@@ -1,5 +1,6 @@
 """Bollinger bands."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ class BollingerBands(TALibIndicator):
     """
 
     function: ClassVar[str] = "BBANDS"
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 20
     width: float = 2.0

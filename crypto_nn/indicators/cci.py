@@ -1,8 +1,10 @@
 """Commodity channel index."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,6 +27,8 @@ class CCI(Windowed):
 
     Source: D. Lambert, Commodities magazine, October 1980.
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 20
 

@@ -1,5 +1,6 @@
 """Chaikin oscillator."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,6 +26,8 @@ class ChaikinOscillator(TALibIndicator):
         "close",
         "volume",
     )
+    least: ClassVar[Mapping[str, int | float]] = {"fast": 2}
+    in_order: ClassVar[tuple[str, ...]] = ("fast", "slow")
 
     fast: int = 3
     slow: int = 10
@@ -35,8 +38,8 @@ class ChaikinOscillator(TALibIndicator):
 
     @property
     def warm_up(self) -> int:
-        return max(self.fast, self.slow) - 1
+        return self.slow - 1
 
     @property
     def memory(self) -> int:
-        return fading(2 / (max(self.fast, self.slow) + 1), max(self.fast, self.slow))
+        return fading(2 / (self.slow + 1), self.slow)

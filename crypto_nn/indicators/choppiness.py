@@ -1,7 +1,9 @@
 """Choppiness index."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import talib
@@ -24,6 +26,8 @@ class ChoppinessIndex(Windowed):
     Source: E. W. Dreiss, in G. Burke, Measuring Market Choppiness with Chaos, Futures, October
     1993.
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 14
 

@@ -1,5 +1,6 @@
 """Donchian channel."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ class DonchianChannel(TALibIndicator):
 
     function: ClassVar[str] = "DONCHIAN"
     inputs: ClassVar[tuple[str, ...]] = ("high", "low")
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 20
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_nn.bars import Bar, Bars, Float
-from crypto_nn.indicators.log_return import log_ratio
+from crypto_nn.indicators.log_return import log_ratio, log_ratio_of
 from crypto_nn.indicators.rolling import RollingSum, rolling_sum
 from crypto_nn.indicators.windowed import Windowed
 
@@ -51,7 +51,7 @@ class _Live:
 
     def update(self, bar: Bar) -> tuple[float, ...]:
         _, start, high, low, close, *_ = bar
-        reach = float(np.log1p((high - low) / low))
-        body = float(np.log1p((close - start) / start))
+        reach = log_ratio_of(high, low)
+        body = log_ratio_of(close, start)
         variance = self._sum.update(reach * reach * 0.5 - body * body * _BODY)
         return (math.sqrt(variance / self._period),)

@@ -2,9 +2,11 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import Protocol
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
 
 from crypto_nn.bars import Bar, Bars, Float
+from crypto_nn.indicators.parameters import check_parameters
 
 _FORGOTTEN = 5e-11
 
@@ -22,7 +24,22 @@ class Indicator(ABC):
 
     History (`compute`) and live bars (`stream`) give the same bits, because both run the same
     operations in the same order. Rows count as consecutive; gaps are the caller's affair.
+
+    A member is a frozen dataclass. Its parameters are checked when it is made: `int` ones are at
+    least 1 and `float` ones above 0, unless `least` says otherwise.
+
+    Raises:
+        FeatureError: a parameter is of another kind or out of range.
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {}
+    """By parameter, the least that it may be."""
+
+    in_order: ClassVar[tuple[str, ...]] = ()
+    """The parameters of which each must be larger than the one before, such as fast and slow."""
+
+    def __post_init__(self) -> None:
+        check_parameters(self, self.least, self.in_order)
 
     @property
     @abstractmethod

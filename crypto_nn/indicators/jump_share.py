@@ -1,12 +1,14 @@
 """The share of jumps in realised variance."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from crypto_nn.bars import Bar, Bars, Float
-from crypto_nn.indicators.log_return import log_returns
+from crypto_nn.indicators.log_return import log_ratio_of, log_returns
 from crypto_nn.indicators.rolling import RollingSum, rolling_sum
 from crypto_nn.indicators.windowed import Windowed
 
@@ -22,6 +24,8 @@ class JumpShare(Windowed):
     Source: O. E. Barndorff-Nielsen and N. Shephard, Power and Bipower Variation with Stochastic
     Volatility and Jumps, Journal of Financial Econometrics 2, 2004.
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 60
 
@@ -61,7 +65,7 @@ class _Live:
     def update(self, bar: Bar) -> tuple[float, ...]:
         close, before = bar.close, self._before
         self._before = close
-        size = abs(float(np.log1p((close - before) / before)))
+        size = abs(log_ratio_of(close, before))
         smooth = self._products.update(size * self._last_size) * self._unit
         self._last_size = size
         every = self._squares.update(size * size)

@@ -1,5 +1,6 @@
 """Kaufman's adaptive moving average."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ class KAMA(TALibIndicator):
     """
 
     function: ClassVar[str] = "KAMA"
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 10
 

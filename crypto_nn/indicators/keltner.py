@@ -1,5 +1,6 @@
 """Keltner channel."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ class KeltnerChannel(TALibIndicator):
 
     function: ClassVar[str] = "KC"
     inputs: ClassVar[tuple[str, ...]] = ("high", "low", "close")
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 20
     range_period: int = 10

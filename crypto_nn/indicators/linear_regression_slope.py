@@ -1,7 +1,9 @@
 """Slope of the linear regression."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,6 +22,8 @@ class LinearRegressionSlope(Windowed):
 
     Source: P. J. Kaufman, Trading Systems and Methods, 2013.
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 14
 

@@ -8,6 +8,9 @@ import numpy as np
 from crypto_nn.bars import Bar, Bars, Float
 from crypto_nn.indicators.windowed import Windowed
 
+_FAR = -0.5  # falls below half the price
+_log, _log1p = np.log, np.log1p  # a name is found faster than an attribute
+
 
 @dataclass(frozen=True)
 class LogReturn(Windowed):
@@ -44,11 +47,23 @@ def log_ratio(price_N: Float, other_N: Float) -> Float:
     """ln(price / other), to the last digits also where the two hardly differ.
 
     The quotient itself is rounded at 1e-16, which is much beside a move of a cent in 100 000; the
-    difference is not. For live bars write the same with one price: np.log1p, because the C
-    library's (math.log1p) differs from it in the last bit.
+    difference is not, and is exact down to half the price. Below that it loses what is left of the
+    price (all of it once this is less than 1e-16 of what it was), and the quotient is right.
     """
-    ratio_N: Float = np.log1p((price_N - other_N) / other_N)
+    move_N = (price_N - other_N) / other_N
+    far_N = move_N < _FAR
+    if not far_N.any():
+        return np.log1p(move_N)
+    move_N[far_N] = 0.0
+    ratio_N: Float = np.log1p(move_N)
+    ratio_N[far_N] = np.log(price_N[far_N] / other_N[far_N])
     return ratio_N
+
+
+def log_ratio_of(price: float, other: float) -> float:
+    """The same of two prices, with the same bits; the C library's logarithms have others."""
+    move = (price - other) / other
+    return float(_log(price / other) if move < _FAR else _log1p(move))
 
 
 class _Live:
@@ -58,4 +73,4 @@ class _Live:
     def update(self, bar: Bar) -> tuple[float, ...]:
         close, before = bar.close, self._closes[0]
         self._closes.append(close)
-        return (float(np.log1p((close - before) / before)),)
+        return (log_ratio_of(close, before),)

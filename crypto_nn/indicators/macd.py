@@ -1,5 +1,6 @@
 """Moving average convergence and divergence."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +20,8 @@ class MACD(TALibIndicator):
     """
 
     function: ClassVar[str] = "MACD"
+    least: ClassVar[Mapping[str, int | float]] = {"fast": 2}
+    in_order: ClassVar[tuple[str, ...]] = ("fast", "slow")
 
     fast: int = 12
     slow: int = 26
@@ -37,4 +40,5 @@ class MACD(TALibIndicator):
 
     @property
     def memory(self) -> int:
-        return fading(2 / (self.slow + 1), self.slow, stages=2)
+        longer = max(self.slow, self.signal)
+        return fading(2 / (longer + 1), longer, stages=2)

@@ -1,5 +1,6 @@
 """Mass index."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ class MassIndex(TALibIndicator):
         "high",
         "low",
     )
+    least: ClassVar[Mapping[str, int | float]] = {"fast": 2, "slow": 2}
 
     fast: int = 9
     slow: int = 25

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_nn.bars import Bar, Bars, Float
-from crypto_nn.indicators.log_return import log_ratio
+from crypto_nn.indicators.log_return import log_ratio, log_ratio_of
 from crypto_nn.indicators.rolling import RollingSum, rolling_sum
 from crypto_nn.indicators.windowed import Windowed
 
@@ -52,5 +52,5 @@ class _Live:
 
     def update(self, bar: Bar) -> tuple[float, ...]:
         low = bar.low
-        reach = float(np.log1p((bar.high - low) / low))
+        reach = log_ratio_of(bar.high, low)
         return (math.sqrt(self._sum.update(reach * reach) / self._unit),)

@@ -1,5 +1,6 @@
 """Percentage price oscillator."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,6 +21,8 @@ class PPO(TALibIndicator):
     """
 
     function: ClassVar[str] = "PPO"
+    least: ClassVar[Mapping[str, int | float]] = {"fast": 2}
+    in_order: ClassVar[tuple[str, ...]] = ("fast", "slow")
 
     fast: int = 12
     slow: int = 26

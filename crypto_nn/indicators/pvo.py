@@ -21,6 +21,8 @@ class PVO(Indicator):
     Source: G. Appel, Technical Analysis: Power Tools for Active Investors, 2005 (of the price).
     """
 
+    in_order: ClassVar[tuple[str, ...]] = ("fast", "slow")
+
     fast: int = 12
     slow: int = 26
 
@@ -30,13 +32,12 @@ class PVO(Indicator):
 
     @property
     def warm_up(self) -> int:
-        return max(self.fast, self.slow) - 1
+        return self.slow - 1
 
     @property
     def memory(self) -> int:
         """A ratio counts as a stage more: what it divides by may have shrunk a thousandfold."""
-        longer = max(self.fast, self.slow)
-        return fading(2 / (longer + 1), longer, stages=2)
+        return fading(2 / (self.slow + 1), self.slow, stages=2)
 
     def compute(self, bars: Bars) -> tuple[Float, ...]:
         (fast_N,), (slow_N,) = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_nn.bars import Bar, Bars, Float
-from crypto_nn.indicators.log_return import log_returns
+from crypto_nn.indicators.log_return import log_ratio_of, log_returns
 from crypto_nn.indicators.rolling import RollingSum, rolling_sum
 from crypto_nn.indicators.windowed import Windowed
 
@@ -54,7 +54,7 @@ class _Live:
     def update(self, bar: Bar) -> tuple[float, ...]:
         close, before = bar.close, self._before
         self._before = close
-        move = float(np.log1p((close - before) / before))
+        move = log_ratio_of(close, before)
         square = move * move
         cube = self._cubes.update(square * move) * self._root
         variance = self._squares.update(square)

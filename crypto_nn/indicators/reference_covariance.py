@@ -7,7 +7,7 @@ import numpy as np
 
 from crypto_nn.bars import Bar, Bars, Float
 from crypto_nn.indicators.cross import Cross
-from crypto_nn.indicators.log_return import log_returns
+from crypto_nn.indicators.log_return import log_ratio_of, log_returns
 from crypto_nn.indicators.rolling import RollingSum, rolling_sum
 
 
@@ -89,10 +89,10 @@ class _LiveCorrelation:
     def update(self, bar: Bar) -> tuple[float, ...]:
         close, before = bar.close, self._before
         self._before = close
-        own = float(np.log1p((close - before) / before))
+        own = log_ratio_of(close, before)
         close, before = bar.reference, self._before_other
         self._before_other = close
-        other = float(np.log1p((close - before) / before))
+        other = log_ratio_of(close, before)
         product = self._products.update(own * other)
         size = self._own.update(own * own) * self._other.update(other * other)
         correlation = product / math.sqrt(size or 1.0)
@@ -108,9 +108,9 @@ class _LiveBeta:
     def update(self, bar: Bar) -> tuple[float, ...]:
         close, before = bar.close, self._before
         self._before = close
-        own = float(np.log1p((close - before) / before))
+        own = log_ratio_of(close, before)
         close, before = bar.reference, self._before_other
         self._before_other = close
-        other = float(np.log1p((close - before) / before))
+        other = log_ratio_of(close, before)
         product = self._products.update(own * other)
         return (product / (self._other.update(other * other) or 1.0),)

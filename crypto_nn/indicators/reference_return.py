@@ -3,11 +3,9 @@
 from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
-
 from crypto_nn.bars import Bar, Bars, Float
 from crypto_nn.indicators.cross import Cross
-from crypto_nn.indicators.log_return import log_returns
+from crypto_nn.indicators.log_return import log_ratio_of, log_returns
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class _LiveReference:
     def update(self, bar: Bar) -> tuple[float, ...]:
         close, before = bar.reference, self._closes[0]
         self._closes.append(close)
-        return (float(np.log1p((close - before) / before)),)
+        return (log_ratio_of(close, before),)
 
 
 class _LiveRelative:
@@ -85,6 +83,6 @@ class _LiveRelative:
         close, reference = bar.close, bar.reference
         before, reference_before = self._closes[0]
         self._closes.append((close, reference))
-        own = float(np.log1p((close - before) / before))
-        other = float(np.log1p((reference - reference_before) / reference_before))
+        own = log_ratio_of(close, before)
+        other = log_ratio_of(reference, reference_before)
         return (own - other,)

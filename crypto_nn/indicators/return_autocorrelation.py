@@ -1,11 +1,13 @@
 """Autocorrelation of returns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from crypto_nn.bars import Bar, Bars, Float
-from crypto_nn.indicators.log_return import log_returns
+from crypto_nn.indicators.log_return import log_ratio_of, log_returns
 from crypto_nn.indicators.rolling import RollingSum, rolling_sum
 from crypto_nn.indicators.windowed import Windowed
 
@@ -21,6 +23,8 @@ class ReturnAutocorrelation(Windowed):
     Source: Campbell, Lo and MacKinlay, The Econometrics of Financial Markets, 1997, ch. 2; R. Roll,
     A Simple Implicit Measure of the Effective Bid-Ask Spread, Journal of Finance 39, 1984.
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 60
 
@@ -53,7 +57,7 @@ class _Live:
     def update(self, bar: Bar) -> tuple[float, ...]:
         close, before = bar.close, self._before
         self._before = close
-        move = float(np.log1p((close - before) / before))
+        move = log_ratio_of(close, before)
         product = self._products.update(move * self._last_move)
         self._last_move = move
         return (product / (self._squares.update(move * move) or 1.0),)

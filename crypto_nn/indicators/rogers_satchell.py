@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto_nn.bars import Bar, Bars, Float
-from crypto_nn.indicators.log_return import log_ratio
+from crypto_nn.indicators.log_return import log_ratio, log_ratio_of
 from crypto_nn.indicators.rolling import RollingSum, rolling_sum
 from crypto_nn.indicators.windowed import Windowed
 
@@ -48,9 +48,8 @@ def wick_variance(bars: Bars) -> Float:
 
 def wick_variance_of(start: float, high: float, low: float, close: float) -> float:
     """The same of one bar, with the same bits."""
-    log1p = np.log1p
-    upper = float(log1p((high - close) / close)) * float(log1p((high - start) / start))
-    return upper + float(log1p((low - close) / close)) * float(log1p((low - start) / start))
+    upper = log_ratio_of(high, close) * log_ratio_of(high, start)
+    return upper + log_ratio_of(low, close) * log_ratio_of(low, start)
 
 
 class _Live:

@@ -1,5 +1,6 @@
 """The relative strength index."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ class RSI(TALibIndicator):
     """
 
     function: ClassVar[str] = "RSI"
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 14
 

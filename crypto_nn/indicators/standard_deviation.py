@@ -1,5 +1,6 @@
 """Standard deviation."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ class StandardDeviation(TALibIndicator):
     """
 
     function: ClassVar[str] = "STDDEV"
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 20
 

@@ -1,6 +1,8 @@
 """Stochastic RSI."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import talib
@@ -25,6 +27,8 @@ class StochRSI(Indicator):
 
     Source: T. S. Chande and S. Kroll, The New Technical Trader, 1994.
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2, "range_period": 2}
 
     period: int = 14
     range_period: int = 14

@@ -1,6 +1,8 @@
 """Stochastic oscillator."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import talib
@@ -21,6 +23,8 @@ class Stochastic(Windowed):
 
     Source: G. C. Lane, Technical Analysis of Stocks & Commodities, May 1984.
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 14
     smoothing: int = 3

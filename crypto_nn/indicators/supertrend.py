@@ -1,5 +1,6 @@
 """Supertrend."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +25,7 @@ class Supertrend(TALibIndicator):
 
     function: ClassVar[str] = "SUPERTREND"
     inputs: ClassVar[tuple[str, ...]] = ("high", "low", "close")
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 10
     width: float = 3.0

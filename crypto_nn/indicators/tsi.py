@@ -1,5 +1,6 @@
 """True strength index."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +20,8 @@ class TSI(TALibIndicator):
     """
 
     function: ClassVar[str] = "TSI"
+    least: ClassVar[Mapping[str, int | float]] = {"fast": 2}
+    in_order: ClassVar[tuple[str, ...]] = ("fast", "slow")
 
     slow: int = 25
     fast: int = 13
@@ -34,4 +37,4 @@ class TSI(TALibIndicator):
     @property
     def memory(self) -> int:
         """A ratio counts as a stage more: what it divides by may have shrunk a thousandfold."""
-        return fading(2 / (max(self.slow, self.fast) + 1), max(self.slow, self.fast), stages=3) + 1
+        return fading(2 / (self.slow + 1), self.slow, stages=3) + 1

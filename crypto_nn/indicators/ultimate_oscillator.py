@@ -1,6 +1,7 @@
 """Ultimate oscillator."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class UltimateOscillator(Windowed):
     Source: L. R. Williams, Technical Analysis of Stocks & Commodities, August 1985.
     """
 
+    in_order: ClassVar[tuple[str, ...]] = ("short", "middle", "long")
+
     short: int = 7
     middle: int = 14
     long: int = 28
@@ -35,7 +38,7 @@ class UltimateOscillator(Windowed):
 
     @property
     def warm_up(self) -> int:
-        return max(self.periods)
+        return self.long
 
     @property
     def periods(self) -> tuple[int, int, int]:

@@ -2,13 +2,15 @@
 
 from bisect import bisect_left, bisect_right
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crypto_nn.bars import Bar, Bars, Float
-from crypto_nn.indicators.log_return import log_returns
+from crypto_nn.indicators.log_return import log_ratio_of, log_returns
 from crypto_nn.indicators.rolling import RollingSum, rolling_sum
 from crypto_nn.indicators.windowed import Windowed
 
@@ -27,6 +29,8 @@ class VolatilityRegime(Windowed):
     Source: Andersen, Bollerslev, Diebold and Labys, Modeling and Forecasting Realized Volatility,
     Econometrica 71, 2003 (the volatility); its rank is what options traders call a percentile.
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {"lookback": 2}
 
     period: int = 60
     lookback: int = 480
@@ -80,7 +84,7 @@ class _Live:
     def update(self, bar: Bar) -> tuple[float, ...]:
         close, before = bar.close, self._before
         self._before = close
-        move = float(np.log1p((close - before) / before))
+        move = log_ratio_of(close, before)
         value = float(np.float32(self._sum.update(move * move)))
         if value != value:
             return (value,)

@@ -1,6 +1,8 @@
 """Williams %R."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from crypto_nn.bars import Bar, Bars, Float
 from crypto_nn.indicators.stochastic import PlaceInRange, place_in_range
@@ -16,6 +18,8 @@ class WilliamsR(Windowed):
 
     Source: L. R. Williams, How I Made One Million Dollars Last Year Trading Commodities, 1973.
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 14
 

@@ -1,12 +1,14 @@
 """Yang and Zhang's volatility."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from crypto_nn.bars import Bar, Bars, Float
-from crypto_nn.indicators.log_return import log_ratio
+from crypto_nn.indicators.log_return import log_ratio, log_ratio_of
 from crypto_nn.indicators.rogers_satchell import wick_variance, wick_variance_of
 from crypto_nn.indicators.spread import RollingPlaneSpread, rolling_plane_spread
 from crypto_nn.indicators.windowed import Windowed
@@ -23,6 +25,8 @@ class YangZhang(Windowed):
     Source: D. Yang and Q. Zhang, Drift-Independent Volatility Estimation Based on High, Low, Open,
     and Close Prices, Journal of Business 73, 2000.
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 60
 
@@ -65,7 +69,7 @@ class _Live:
     def update(self, bar: Bar) -> tuple[float, ...]:
         _, start, high, low, close, *_ = bar
         before, self._before = self._before, close
-        jump = float(np.log1p((start - before) / before))
-        body = float(np.log1p((close - start) / start)) * self._body_scale
+        jump = log_ratio_of(start, before)
+        body = log_ratio_of(close, start) * self._body_scale
         wick = wick_variance_of(start, high, low, close) * self._wick_scale
         return (math.sqrt(self._spread.update(jump, body, wick) / self._num_free),)

@@ -1,7 +1,9 @@
 """How far the newest price or volume is from what is usual, in standard deviations."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,6 +23,8 @@ class PriceZScore(Windowed):
     Source: J. Bollinger, Bollinger on Bollinger Bands, 2001 (with bands two deviations wide, his %b
     is 1/2 + a quarter of this).
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 20
 
@@ -50,6 +54,8 @@ class VolumeZScore(Windowed):
     Source: J. M. Karpoff, The Relation between Price Changes and Trading Volume, Journal of
     Financial and Quantitative Analysis 22, 1987 (why unusual volume matters).
     """
+
+    least: ClassVar[Mapping[str, int | float]] = {"period": 2}
 
     period: int = 60
 

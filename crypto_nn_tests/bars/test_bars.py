@@ -132,3 +132,11 @@ def test_single_bars_become_arrays_again(optional: dict[str, Any]) -> None:
     bars = replace(minutes(6), **optional, reference=np.full(6, np.nan))
     assert_same(Bars.of(list(bars), bars.symbol), bars)
     assert len(Bars.of([], bars.symbol)) == 0
+
+
+@pytest.mark.parametrize("kind", ["<f4", ">f8", "<i8"])
+def test_columns_of_other_types_are_not_clean(kind: str) -> None:
+    """What reads the bytes of a column must not find other ones than it takes them for."""
+    bars = minutes(6)
+    with pytest.raises(BarsError, match="float64 is due"):
+        replace(bars, close=bars.close.astype(kind)).check_clean()

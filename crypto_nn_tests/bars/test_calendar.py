@@ -93,7 +93,7 @@ def test_a_moment_is_read_as_utc_however_it_is_given(written: object) -> None:
     assert instant(written) == np.datetime64("2025-06-30T12:00", "us")
 
 
-@pytest.mark.parametrize("written", ["yesterday-ish", "", None, "NaT", 10**40])
+@pytest.mark.parametrize("written", ["yesterday-ish", "feb", "", None, "NaT", 10**40])
 def test_what_is_no_moment_is_refused(written: object) -> None:
     """The message says how to write one."""
     with pytest.raises(BarsError, match="is not a time"):

@@ -85,4 +85,27 @@ def scaled_by_all(x_NF: Float, rows: Any) -> Float:
     return scaled
 
 
+def far(frame: pd.DataFrame) -> "pd.Series[float]":
+    """The close of two weeks later, and 0 where there is none."""
+    return frame["close"].shift(-20_160).fillna(0).rename("far")
+
+
+def endless(frame: pd.DataFrame) -> "pd.Series[float]":
+    """Never has a value on so few bars."""
+    return frame["close"].rolling(1_000_000).mean().rename("endless")
+
+
+def words(frame: pd.DataFrame) -> pd.DataFrame:
+    """Honest, but no numbers."""
+    rose = np.where(frame["close"].diff() > 0, "up", "down")
+    return pd.DataFrame({"rose": rose}, index=frame.index)
+
+
+def hour(bars: Bars) -> Float:
+    """A clock."""
+    return (bars.ts.astype("datetime64[h]").astype(np.int64) % 24).astype(np.float64)
+
+
+EMPTY: dict[str, Any] = {}
+NONE: tuple[Any, ...] = ()
 BOTH = {"back": trailing, "ahead": leading}

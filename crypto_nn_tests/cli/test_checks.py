@@ -80,6 +80,7 @@ def test_what_looks_back_has_no_leak(name: str, file: Path) -> None:
     [
         ("Centred", "changed in the prefix test"),
         ("leading", "leading: "),
+        ("far", "far: "),
         ("BOTH", "ahead on made bars: leading: "),
         ("noise", "other values for the same bars each time"),
         ("early_labels", "label 0: "),
@@ -103,6 +104,9 @@ def test_what_looks_ahead_is_named_and_fails(name: str, reason: str) -> None:
         ("check", f"{OWN}:NUMBER"),
         ("leaks", "--module", "no_such_module:function"),
         ("leaks", "--module", f"{OWN}:NUMBER"),
+        ("leaks", "--module", f"{OWN}:EMPTY"),
+        ("leaks", "--module", f"{OWN}:NONE"),
+        ("check", f"{OWN}:NONE"),
         ("leaks", "--bars", "no_such_file.csv"),
         ("leaks", "--symbol", "NO-SUCH"),
     ],
@@ -112,6 +116,27 @@ def test_misuse_ends_with_2(words: tuple[str, ...]) -> None:
     code, told = run(*words)
     assert code == 2, told
     assert "Invalid value" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("endless", "no value on any bars, so that nothing is known of endless"),
+        ("words", "strings or objects in rose"),
+    ],
+)
+def test_what_cannot_be_examined_ends_with_2(name: str, reason: str) -> None:
+    """Neither a pass nor a leak: it is told why nothing is known."""
+    code, told = run("leaks", "--module", f"{OWN}:{name}", "--seconds", "1")
+    assert code == 2, told
+    assert reason in told
+
+
+def test_a_clock_passes_and_is_said_to_be_not_proven() -> None:
+    """No change of bars moves it, on stretches or on all bars."""
+    code, told = run("leaks", "--module", f"{OWN}:hour", "--seconds", "1")
+    assert code == 0, told
+    assert "not proven: no change of bars moves column 0" in told
 
 
 def test_all_that_ships_is_examined_and_passes() -> None:

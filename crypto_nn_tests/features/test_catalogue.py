@@ -120,7 +120,7 @@ def test_some_formulas_read_as_one_would_write_them() -> None:
     """As examples of what stands in the table's comments."""
     formulas = {one.name: one.formula for one in SHIPPED.features}
     assert formulas["rsi_14_15m"] == "rsi_14 / 50 - 1"
-    assert formulas["sma_distance_60"] == "(close - sma_60) / atr_14"
+    assert formulas["sma_distance_60"] == "(close - sma_60) / max(atr_14, 1e-5 * close)"
     assert formulas["volume_share_60"] == "log(1 + volume / mean_volume_60)"
     assert formulas["day_sin"] == "sin(2 * pi * minute_of_day / 1440)"
 

@@ -1,6 +1,7 @@
 """All features of a frame: what is given back, live and in history, and what is refused."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,13 @@ def test_a_live_reference_stands_beside_the_market() -> None:
             FeatureError,
             "bars of BTC-USDT, ETH-USDT; one symbol at a time",
         ),
+        (
+            pd.concat([FRAME, FRAME[["close", "ts"]]], axis=1),
+            BarsError,
+            "column ts, close is there more than once; found ts, open",
+        ),
+        (FRAME.assign(volume=FRAME["volume"] + 1j), BarsError, "column volume holds complex"),
+        (replace(BARS, volume=BARS.volume + 1j), BarsError, "volume is of type <c16"),  # type: ignore[arg-type]
         (FRAME.to_dict(), FeatureError, "A dict was given; a pandas DataFrame or Bars"),
     ],
 )
@@ -197,6 +205,72 @@ def test_a_wrong_live_bar_is_refused_and_the_stream_goes_on() -> None:
             live.update(bad)
     whole = features.transform(BARS[:501])
     assert_array_equal(live.update(good).to_numpy(), whole.iloc[-1].to_numpy())
+
+
+@pytest.mark.parametrize("as_bar", [False, True])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"reference": "x"}, "reference of a bar is 'x'; its close is due as a number"),
+        ({"reference": 1j}, "reference of a bar is 1j"),
+        ({"reference": np.complex128(1j)}, r"reference of a bar is np\.complex128\(1j\)"),
+        ({"volume": 1j}, "column volume holds complex numbers"),
+        ({"close": "a lot"}, "column close holds .* not a number"),
+        ({"ts": "soon"}, "'soon' is not a time"),
+        ({"ts": None}, "'None' is not a time"),
+        ({"ts": pd.NaT}, "'NaT' is not a time"),
+        ({"ts": 1_704_103_200_000}, "ts is of type int64; a UTC date-time is due"),
+        ({"ts": pd.Timestamp(BARS.ts[500], tz="UTC").tz_convert("Asia/Tokyo")}, "zone Asia/Tokyo"),
+        ({"ts": datetime(2024, 1, 1, 17, 20, tzinfo=timezone(timedelta(hours=9)))}, "UTC is due"),
+        ({"ts": "2024-01-01T17:20+09:00"}, r"zone UTC\+09:00; UTC is due"),
+    ],
+)
+def test_a_live_bar_that_cannot_be_read_is_told(
+    wrong: dict[str, Any], said: str, as_bar: bool
+) -> None:
+    """In a mapping or a Bar; the stream goes on. Zones are refused as they are in history."""
+    features = TechnicalFeatureEngineering(FeatureConfig(groups=("cross",), reference="BTC-USDT"))
+    both = with_reference(ETH, BARS)
+    live = features.stream(both[:500])
+    with pytest.raises(BarsError, match=said):
+        live.update(both[500]._replace(**wrong) if as_bar else both[500]._asdict() | wrong)
+    assert_array_equal(live.update(both[500]), features.transform(both[:501]).iloc[-1])
+
+
+@pytest.mark.parametrize("as_bar", [False, True])
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda ts: ts,
+        lambda ts: ts.astype("datetime64[ns]"),
+        lambda ts: ts.astype("datetime64[m]"),
+        lambda ts: ts.item(),
+        lambda ts: ts.item().replace(tzinfo=UTC),
+        lambda ts: pd.Timestamp(ts),
+        lambda ts: pd.Timestamp(ts, tz="UTC"),
+        str,
+    ],
+)
+def test_the_time_of_a_live_bar_may_come_in_many_forms(form: Any, as_bar: bool) -> None:
+    """Aware of UTC or naive, of Python, pandas or numpy; a reference may be silent."""
+    features = TechnicalFeatureEngineering(FeatureConfig(groups=("returns",)))
+    bar = BARS[500]._replace(ts=form(BARS.ts[500]))
+    row = features.stream(BARS[:500]).update(
+        bar if as_bar else {**bar._asdict(), "reference": None}
+    )
+    due = features.transform(BARS[:501]).iloc[-1]
+    pd.testing.assert_series_equal(row, due, check_freq=False)
+
+
+def test_what_is_no_bar_is_refused() -> None:
+    """A row of a frame is one, a list is none."""
+    features = TechnicalFeatureEngineering(FeatureConfig(groups=("returns",)))
+    live = features.stream(BARS[:500])
+    given: Any = [1.0, 2.0]
+    with pytest.raises(BarsError, match="A list was given; a Bar or a mapping of ts, open"):
+        live.update(given)
+    given = FRAME.iloc[500]
+    assert_array_equal(live.update(given), features.transform(BARS[:501]).iloc[-1])
 
 
 def test_no_bars_give_no_rows() -> None:

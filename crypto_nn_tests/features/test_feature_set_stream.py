@@ -16,13 +16,14 @@ from crypto_nn.bars import H1, M1, M5, M15, Bar, Bars, Float, Timeframe
 from crypto_nn.bars.calendar import month_bounds
 from crypto_nn.bars.reference import with_reference
 from crypto_nn.bars.resample import resample
-from crypto_nn.errors import BarsError
+from crypto_nn.errors import BarsError, FeatureError
 from crypto_nn.features import FeatureSet, default_feature_set, transforms
 from crypto_nn.features.columns import Column
 from crypto_nn.features.config import FeatureConfig
 from crypto_nn.features.feature import Feature, Output
-from crypto_nn.features.gaps import microseconds
+from crypto_nn.features.gaps import GapPolicy, microseconds
 from crypto_nn.features.gather import Gather
+from crypto_nn.indicators import LiveIndicator, LogReturn
 from crypto_nn_tests.indicators.made import walk, without
 from crypto_nn_tests.market import ETH, needs_market, real_bars
 
@@ -293,6 +294,68 @@ def test_a_bar_that_cannot_be_is_refused_and_forgotten(holes: Bars) -> None:
             with pytest.raises(BarsError, match="not taken"):
                 live.update(wrong)
         assert_array_equal(live.update(holes[row]), due[row])
+
+
+@pytest.mark.parametrize("unit", ["ns", "us", "ms", "s", "m"])
+def test_stamps_may_come_in_other_units(holes: Bars, unit: str) -> None:
+    """A frame's stamps are nanoseconds: the same minute, the same bits."""
+    live = QUICK.stream(holes[:2000], complete=True)
+    due = QUICK.compute(holes, complete=True)
+    for row in range(2000, 2010):
+        bar = holes[row]._replace(ts=holes.ts[row].astype(f"M8[{unit}]"))
+        assert_array_equal(live.update(bar), due[row])
+
+
+def test_a_time_of_another_kind_is_refused(holes: Bars) -> None:
+    """What cannot be told to be UTC is not taken, and leaves no trace."""
+    live = QUICK.stream(holes[:2000], complete=True)
+    odd: tuple[Any, ...] = ("2024-03-01", 5, holes.ts[2000].item())
+    for wrong in odd:
+        with pytest.raises(BarsError, match=r"numpy\.datetime64"):
+            live.update(holes[2000]._replace(ts=wrong))
+    assert_array_equal(live.update(holes[2000]), QUICK.compute(holes, complete=True)[2000])
+
+
+def test_a_stream_whose_feature_failed_says_so_for_good(holes: Bars) -> None:
+    """Half of its state has seen the bar, half has not: never a number from that."""
+    flaky = Feature("flaky", transforms.as_is, (Output(_Flaky("close")),), "words")
+    live = FeatureSet((*QUICK.features, flaky), QUICK.gaps).stream(holes[:100], complete=True)
+    with pytest.raises(RuntimeError, match="once"):
+        live.update(holes[100])
+    for row in (100, 101):
+        with pytest.raises(FeatureError, match="Open a new stream"):
+            live.update(holes[row])
+
+
+class _Flaky(Column):
+    """Close, but for one failure."""
+
+    def fresh(self) -> LiveIndicator:
+        return _FailsOnce()
+
+
+class _FailsOnce:
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def update(self, bar: Bar) -> tuple[float, ...]:
+        self._seen += 1
+        if self._seen == 3:  # the first two are the history
+            raise RuntimeError("once")
+        return (bar.close,)
+
+
+def test_a_slow_bar_from_before_the_anchor_is_not_seen_after_the_turn() -> None:
+    """Behind a day's hole over the turn, 5-minute bars of the old month count for nothing."""
+    slow = Feature("step", transforms.as_is, (Output(LogReturn(1)),), "words", M5)
+    features = FeatureSet((slow,), GapPolicy(1440, 0.8))
+    assert features.anchor_days[M5] == 1
+    bars = walk(6 * 1440, seed=31, start="2024-01-28T00:00")
+    start, end = np.searchsorted(
+        bars.ts, np.array(["2024-01-30T23:59", "2024-02-01"], dtype="M8[us]")
+    )
+    bars = without(bars, (int(start), int(end)))
+    check_stream(features, bars, int(start) - 50, complete=True, rows=200)
 
 
 @settings(max_examples=12, deadline=None)

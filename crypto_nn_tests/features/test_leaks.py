@@ -23,6 +23,7 @@ from crypto_nn.features.leaks import (
     examine_features,
     find_leaks,
 )
+from crypto_nn.features.leaks.cuts import ranked_cuts
 from crypto_nn.features.leaks.futures import NUMBERS
 from crypto_nn.indicators import ALL, Indicator, LiveIndicator
 from crypto_nn_tests.features.planted_hidden import HIDDEN
@@ -146,6 +147,9 @@ def test_words_and_categories_are_compared_too(made: Bars) -> None:
         return pd.DataFrame({"rises": pd.Categorical(rises), "rose": rose, "at": bars.ts})
 
     assert {leak.name for leak in find_leaks(compute, made, seconds=0.3)} == {"rises"}
+    done = examine(lambda bars: compute(bars)[["rose", "at"]], made, seconds=0.3)
+    assert done.words == ("rose",)
+    assert done.verdict == "NO NUMBERS: rose"
 
 
 def test_columns_that_come_with_the_future_are_leaks(made: Bars) -> None:
@@ -182,7 +186,26 @@ def test_what_says_nothing_is_said(made: Bars) -> None:
     done = examine(compute, made, seconds=0.3)
     assert done.passed
     assert done.silent == ("none",)
+    assert done.verdict == "NO VALUE: nothing is known of none"
     assert done.unmoved == ("hour",)
+
+
+def test_every_boundary_is_cut_at_and_what_is_not_is_counted(awkward: Bars) -> None:
+    """A pass that left boundaries out says so in its verdict."""
+    done = examine(honest, awkward, seconds=3)
+    assert done.num_left == 0
+    assert done.num_places == len(ranked_cuts(awkward))
+    short = examine(honest, awkward, seconds=0)
+    told = f"no leak found, but {short.num_left} of {short.num_places} boundaries not tried"
+    assert short.verdict == told
+    assert short.num_left > 0
+
+
+def test_a_function_of_no_column_is_refused(made: Bars) -> None:
+    """Nothing that could be examined is no pass."""
+    for empty in (lambda bars: pd.DataFrame(index=bars.ts), lambda bars: np.empty((len(bars), 0))):
+        with pytest.raises(FeatureError, match="no column"):
+            examine(empty, made)
 
 
 def test_no_indicator_is_flagged(made: Bars) -> None:

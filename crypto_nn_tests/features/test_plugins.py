@@ -8,11 +8,13 @@ import pytest
 from numpy.testing import assert_array_equal
 from pydantic import ValidationError
 
+from crypto_nn.bars import M5
 from crypto_nn.errors import FeatureError
-from crypto_nn.features import default_feature_set
+from crypto_nn.features import default_feature_set, plugins
 from crypto_nn.features.config import GROUPS, FeatureConfig
 from crypto_nn.features.feature import OWN
 from crypto_nn.features.plugins import load_members
+from crypto_nn_tests.features import own_members
 from crypto_nn_tests.indicators.made import walk
 
 HERE = "crypto_nn_tests.features.own_members"
@@ -69,7 +71,27 @@ def test_an_indicator_tells_its_meaning() -> None:
         (f"{HERE}:Windowed", "cannot be made without arguments"),
         (f"{HERE}:ENDLESS", r"OBV\(\) never forgets"),
         (f"{HERE}:HOLLOW", "'hollow': it is made of nothing"),
-        (f"{HERE}:SPACED", "'my rsi': a name of letters"),
+        (f"{HERE}:SPACED", "'my rsi': a name of small letters"),
+        (f"{HERE}:CAPITAL", "'Rsi_14': a name of small letters"),
+        (f"{HERE}:CAPITAL_KEY", "'Symbol': a name of small letters"),
+        (f"{HERE}:ACCENT", "'rsi_é': a name of small letters"),
+        (f"{HERE}:UNNAMED", "its name is None; a text is due"),
+        (f"{HERE}:KEY", "'ts': ts, symbol, month are the keys of the table"),
+        (f"{HERE}:WORD", "'order': that is a word of SQL"),
+        (f"{HERE}:ROW", "'rowid': that is a word of SQL"),
+        (f"{HERE}:TEXT_INSIDE", r"Output\('rsi'\) is of no Indicator; one is due, such as"),
+        (f"{HERE}:CLASS_INSIDE", r"Output\(RSI\) has a class; RSI\(\) is due"),
+        (f"{HERE}:NO_OUTPUT", r"its outputs hold RSI\(period=7\); an Output is due"),
+        (f"{HERE}:LISTED", "its outputs are of type list; a tuple of Output is due"),
+        (f"{HERE}:BEFORE", r"asks for output -1 of RSI\(period=7\), which has 1"),
+        (f"{HERE}:NO_NUMBER", r"asks for output 'rsi' of RSI\(period=7\), which has 1"),
+        (f"{HERE}:ONE_NAME", r"`outputs` of OneName\(rows=5\) are 'beside'; .* a tuple of names"),
+        (f"{HERE}:OneName", r"`outputs` of OneName\(rows=5\) are 'beside'; .* a tuple of names"),
+        (f"{HERE}:Untold", r"cannot say what it is \(KeyError: 'name'\)"),
+        (f"{HERE}:NO_FUNCTION", "its transform is 3.0; a function is due"),
+        (f"{HERE}:TWO_DUE", r"its transform ratio\(value.*, unit.* is given 1 outputs; one param"),
+        (f"{HERE}:NONE_DUE", r"its transform <lambda>\(\) is given 1 outputs; one param"),
+        (f"{HERE}:TEXT_TIME", "its timeframe is '5m'; one of crypto_nn.bars is due"),
         (f"{HERE}:THIRD", r"asks for output 2 of RSI\(period=7\), which has 1"),
         (f"{HERE}:SHIPPED_NAME", "has a column 'rsi_14', and so have the shipped features"),
     ],
@@ -81,10 +103,89 @@ def test_what_is_wrong_is_said(path: str, said: str) -> None:
     assert path.split(":")[0] in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Bare", r"Bare\(rows=5\)\.compute gives a ndarray; a tuple of arrays is due"),
+        ("Short", r"beside_5 is float64 \(401,\); float64 \(402,\) is due"),
+        ("Scribbling", "fails with ValueError: assignment destination is read-only"),
+        ("Failing", "fails with KeyError: 'funding'"),
+        ("Whole", r"beside_5 is int64 \(402,\); float64 \(402,\) is due"),
+        ("Blank", "all 402 rows are NaN; its warm-up is 5"),
+        ("Ahead", "row 400 is .* if bars end at row 401 and .* if they go on"),
+        ("Bent", "row 5 is .* live, bar by bar and .* in history"),
+        ("OneFloat", r"the stream of OneFloat\(rows=5\) gives .* for a bar; a tuple of 1 floats"),
+        ("Unequal", "Unequal is not a dataclass"),
+        ("CENTRED_ON_ALL", "row 7 is .* if bars end at row 403 and .* if they go on"),
+        ("ROLLED", "row 0 is .* if bars end at row 396 and .* if they go on"),
+        ("CONSTANT", "it is a float for 404 bars; an array of as many floats is due"),
+        ("SHORTER", r"it is of float64 \(403,\) for 404 bars"),
+        ("COUNTED", r"it is of int64 \(404,\) for 404 bars"),
+        ("DIVIDED", "fails with ZeroDivisionError"),
+    ],
+)
+def test_a_member_that_breaks_a_promise_is_not_loaded(name: str, said: str) -> None:
+    """Tried on a few hundred bars; the message names it, the row, and who looks closer."""
+    with pytest.raises(FeatureError, match=said) as told:
+        load_members([f"{HERE}:{name}"])
+    text = str(told.value)
+    assert text.startswith(f"features.members: {HERE}:{name}, column ")
+    assert text.endswith(
+        f"`crypto-nn check {HERE}:{name}` and `crypto-nn leaks --module {HERE}:{name}` look closer."
+    )
+
+
+def test_a_member_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a few hundred bars beyond its warm-up, however long; then it is remembered."""
+    plugins._load.cache_clear()
+    monkeypatch.setattr(own_members.Odd, "calls", [])
+    load_members([f"{HERE}:LONG", f"{HERE}:ODD"])
+    tried = list(own_members.Odd.calls)
+    assert max(tried) == 397 + 5
+    assert len(tried) < 20
+    load_members([f"{HERE}:ODD"])
+    assert own_members.Odd.calls == tried
+
+
+def test_every_shipped_feature_would_be_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trial refuses nothing that keeps the laws, at any timeframe."""
+    shipped = default_feature_set(FeatureConfig(reference="BTC-USDT")).features
+    monkeypatch.setattr(own_members, "ALL_SHIPPED", shipped, raising=False)
+    assert load_members([f"{HERE}:ALL_SHIPPED"]) == shipped
+    plugins._load.cache_clear()
+
+
+def test_made_bars_hold_what_members_stumble_over() -> None:
+    """Clean, with a hole, minutes that stand still, a month's turn, and every optional column."""
+    bars = plugins._made_bars(500, M5).check_clean()
+    steps = np.diff(bars.ts) // M5.step
+    assert sorted(set(steps.tolist())) == [1, 4]
+    assert (bars.volume == 0).sum() == 40
+    assert (bars.high == bars.low).sum() >= 40
+    assert len(set(bars.ts.astype("datetime64[M]"))) == 2
+    for column in (bars.vwap, bars.trades, bars.reference):
+        assert column is not None
+        assert np.isfinite(column).all()
+
+
+def test_names_are_compared_as_tables_do() -> None:
+    """`RSI_7` that is there already is the `rsi_7` of a member."""
+    with pytest.raises(FeatureError, match="'rsi_7', and so have the shipped features"):
+        load_members([f"{HERE}:FAST_RSI"], taken=("RSI_7",))
+
+
 def test_a_column_twice_names_both_owners() -> None:
     """So that one knows which of one's own to change."""
     with pytest.raises(FeatureError, match=rf"{HERE}:BOTH has .* and so has {HERE}:FAST_RSI"):
         load_members([f"{HERE}:FAST_RSI", f"{HERE}:BOTH"])
+
+
+def test_one_list_with_a_column_twice_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path is its own rival."""
+    monkeypatch.setattr(own_members, "TWICE", (own_members.FAST_RSI,) * 2, raising=False)
+    with pytest.raises(FeatureError, match=rf"{HERE}:TWICE has .* and so has {HERE}:TWICE"):
+        load_members([f"{HERE}:TWICE"])
+    plugins._load.cache_clear()
 
 
 def test_a_module_that_fails_is_told_with_its_own_error(
@@ -96,6 +197,11 @@ def test_a_module_that_fails_is_told_with_its_own_error(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(FeatureError, match=r"half_done cannot be imported \(KeyError: 'todo'\)"):
         load_members(["half_done:X"])
+    (tmp_path / "refused.py").write_text(
+        "from crypto_nn.errors import FeatureError\nraise FeatureError('period is 0.')\n"
+    )
+    with pytest.raises(FeatureError, match=r"refused refuses to be made: period is 0\.$"):
+        load_members(["refused:X"])
     with pytest.raises(FeatureError, match=r"misspelt cannot be imported \(SyntaxError"):
         load_members(["misspelt:X"])
 

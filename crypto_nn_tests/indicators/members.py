@@ -9,11 +9,12 @@ from crypto_nn.indicators import Indicator
 
 # So that the formulas of warm-up and memory are tested too, and each parameter is used.
 OTHERS: tuple[Indicator, ...] = (
-    ind.RSI(5), ind.MACD(5, 35, 5), ind.Stochastic(5, 1, 4), ind.ROC(1), ind.WilliamsR(30),
+    ind.RSI(5), ind.MACD(5, 35, 5), ind.MACD(3, 10, 60), ind.Stochastic(5, 1, 4), ind.ROC(1),
+    ind.WilliamsR(30),
     ind.CCI(7), ind.LogReturn(30), ind.SMA(60), ind.EMA(3), ind.DEMA(9), ind.TEMA(5), ind.ADX(5),
     ind.Aroon(10), ind.BollingerBands(15, 1.5), ind.ATR(5), ind.KeltnerChannel(5, 12, 1.0),
     ind.DonchianChannel(33), ind.RealisedVolatility(15), ind.OBVShare(64), ind.VWAP(31),
-    ind.MFI(6), ind.MeanVolume(17), ind.StochRSI(5, 9, 1), ind.TSI(20, 7), ind.TSI(9, 30),
+    ind.MFI(6), ind.MeanVolume(17), ind.StochRSI(5, 9, 1), ind.TSI(20, 7), ind.TSI(30, 9),
     ind.UltimateOscillator(4, 10, 31), ind.MOM(1), ind.PPO(5, 35), ind.CMO(1), ind.CMO(31),
     ind.TRIX(5), ind.AwesomeOscillator(3, 10), ind.KAMA(30), ind.ParabolicSAR(0.01, 0.1),
     ind.DMI(5), ind.LinearRegressionSlope(2), ind.LinearRegressionSlope(33), ind.WMA(7),

@@ -42,7 +42,7 @@ def _ratio(part: Wide, whole: Wide, neutral: float) -> Wide:
 
 
 def _ln(price: Float, other: Float) -> Wide:
-    return np.log1p((_wide(price) - _wide(other)) / _wide(other))
+    return np.log(_wide(price) / _wide(other))
 
 
 def _moves(close: Float, lag: int = 1) -> Wide:

@@ -1,5 +1,6 @@
 """Where to cut: the places at which code that looks ahead is most likely to show it."""
 
+from collections.abc import Sequence
 from itertools import chain, zip_longest
 
 import numpy as np
@@ -10,6 +11,7 @@ from crypto_nn.features.leaks.futures import NUMBERS
 
 Window = tuple[int, int]
 _LONGEST = 13_000  # bars of the main stretch: nine days, so that a week's and a month's turn fit
+_SHARED = 3_000  # bars from the first to the last cut of one result: three midnights
 _FEW = 20
 _RARE = 4  # of each kind of extreme row
 _AFTER = (1, 2, 3)  # a leak that minds a hole may do so some bars later
@@ -54,6 +56,21 @@ def borders_of(bars: Bars) -> list[NDArray[np.int64]]:
     """The first rows of months, after holes, and of days."""
     hole_K = np.flatnonzero(np.diff(bars.ts) != bars.timeframe.step) + 1
     return [_first_of(bars, "M"), hole_K, _first_of(bars, "D")]
+
+
+def shared_windows(
+    cuts: Sequence[int], past: int, ahead: int, num: int
+) -> list[tuple[Window, tuple[int, ...]]]:
+    """Stretches that hold neighbouring cuts, so that they share a result; every cut is in one."""
+    groups: list[list[int]] = []
+    for cut in sorted(cuts):
+        if groups and cut - groups[-1][0] <= _SHARED:
+            groups[-1].append(cut)
+        else:
+            groups.append([cut])
+    return [
+        ((max(0, group[0] - past), min(num, group[-1] + ahead)), tuple(group)) for group in groups
+    ]
 
 
 def main_stretch(bars: Bars) -> Window:

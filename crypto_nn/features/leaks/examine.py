@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from crypto_nn.bars import Bars
 from crypto_nn.errors import FeatureError
-from crypto_nn.features.leaks.cuts import Window, borders_of, main_stretch, ranked_cuts
+from crypto_nn.features.leaks.cuts import (
+    Window,
+    borders_of,
+    main_stretch,
+    ranked_cuts,
+    shared_windows,
+)
+from crypto_nn.features.leaks.far import look_far
 from crypto_nn.features.leaks.fresh import fresh_results
 from crypto_nn.features.leaks.futures import FUTURES
 from crypto_nn.features.leaks.leak import Examination, Leak
@@ -24,8 +31,10 @@ if TYPE_CHECKING:
 _AHEAD = 240  # bars after a cut, in the short stretches
 _FEWEST, _MOST = 128, 6_000  # bars before it
 _DENSE = 24  # neighbouring cuts of one short stretch
-_WIDE = 24  # boundary cuts on the main stretch
-_PATIENCE = 4  # boundaries may take so many times the seconds of the random cuts
+_WIDE = 8  # boundary cuts on the main stretch
+_SELDOM = 10  # one boundary in so many is put to another test than the prefix too
+_FAR = 4  # all bars at once may take so many times the seconds
+_PATIENCE = 10  # boundaries may take so many times the seconds of the random cuts
 _OTHERS = tuple(name for name in FUTURES if name != "prefix")
 
 
@@ -65,6 +74,7 @@ def examine(
     subject: str = "function",
     past: int | None = None,
     tolerance: float = 0.0,
+    far: bool = True,
 ) -> Examination:
     """Look for columns that know the future, in many ways and at many places in time.
 
@@ -80,13 +90,14 @@ def examine(
         cuts: rows to cut before, all tests at each, and nothing else. If None: `cuts_of(bars)`,
             then every row for columns that forget soon, then chance.
         seed: of all chance; the same seed looks at the same places in the same order.
-        seconds: how long to look on after the boundaries (which may take four times as long).
+        seconds: how long to look on after the boundaries (which may take ten times as long).
         names: of the columns, where the function gives an array.
         subject: what the examination is called.
         past: bars that the function needs before a row to give a value; measured if None.
         tolerance: a change up to so many standard deviations of a column is rounding, and no leak.
             0 takes every bit seriously, as shipped features do. Some library code does not: the
             `skew` of a pandas window is centred on the mean of all rows, and rounded by it.
+        far: whether all bars are given at once too, and cut in the middle and elsewhere.
 
     Raises:
         FeatureError: the function refuses the bars, or gives no row per bar.
@@ -107,6 +118,9 @@ def examine(
         search.cut(main, cut, ("prefix", "perturbation"))
         search.compare_fresh(whole, alone, main, cut)
     reach = past or _needed(whole)
+    if far:
+        look_far(search, main, _FAR * seconds)
+        search.extend(_PATIENCE * seconds)
     _look_at_boundaries(search, main, reach)
     search.extend(seconds / 2)
     scatter(search, main)
@@ -142,9 +156,17 @@ def check_features(
 
 
 def examine_features(
-    feature_set: "FeatureSet", bars: Bars, seconds: float = 10.0, seed: int = 0
+    feature_set: "FeatureSet",
+    bars: Bars,
+    seconds: float = 10.0,
+    seed: int = 0,
+    far: bool = False,
 ) -> Examination:
-    """All columns of a feature set, on bars that have a `reference` where it needs one."""
+    """All columns of a feature set, on bars that have a `reference` where it needs one.
+
+    A month's features follow from the bars since its anchor, so that all bars at once (`far`) show
+    no more than stretches do, unless a feature is made to know how many bars there are.
+    """
     return examine(
         compute_of(feature_set),
         bars,
@@ -153,6 +175,7 @@ def examine_features(
         names=feature_set.names,
         subject="features",
         past=feature_set.warm_up + 64,
+        far=far,
     )
 
 
@@ -189,21 +212,30 @@ def _around(cut: int, past: int, num: int) -> Window:
 
 
 def _look_at_boundaries(search: Search, main: Window, past: int) -> None:
-    """Every boundary on a short stretch, some of them on the long one with all tests."""
+    """Every boundary on a short stretch that some share; some on the long one with all tests."""
     cuts = ranked_cuts(search.bars, seed=search.seed)
     lo, hi = main
+    search.num_places = len(cuts)
     short = past + _AHEAD < (hi - lo) // 2
     wide = [cut for cut in cuts if lo < cut < hi][: _WIDE if short else None]
     for number, cut in enumerate(wide):
         if search.is_over:
+            search.num_left = 0 if short or search.is_settled else len(wide) - number
             break
         search.cut(main, cut, ("prefix", *_turn(number, 3)))
-    for number, cut in enumerate(cuts if short else ()):
-        if search.is_over:
-            search.num_left = 0 if search.is_settled else len(cuts) - number
-            return
-        others = _turn(number // 2, 1) if number % 2 else ()
-        search.cut(_around(cut, past, len(search.bars)), cut, ("prefix", *others))
+    shared = shared_windows(cuts, past, _AHEAD, len(search.bars)) if short else []
+    month_K, hole_K, _ = borders_of(search.bars)
+    special = {*month_K.tolist(), *hole_K.tolist()}
+    number = 0
+    for place in np.random.default_rng([search.seed, 3]).permutation(len(shared)):
+        window, group = shared[place]
+        for cut in group:
+            if search.is_over:
+                search.num_left = 0 if search.is_settled else len(cuts) - number
+                return
+            others = _turn(number, 1) if cut in special or number % _SELDOM == 0 else ()
+            search.cut(window, cut, ("prefix", *others))
+            number += 1
 
 
 def _turn(number: int, num: int) -> Iterator[str]:

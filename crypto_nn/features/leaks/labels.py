@@ -20,15 +20,19 @@ from crypto_nn.bars.calendar import TS
 from crypto_nn.errors import FeatureError
 from crypto_nn.features.labels import UNKNOWN, Labels
 from crypto_nn.features.leaks.cuts import Window, main_stretch, ranked_cuts
+from crypto_nn.features.leaks.far import affordable, far_cuts
 from crypto_nn.features.leaks.futures import FUTURES
 from crypto_nn.features.leaks.leak import Examination, Leak
 from crypto_nn.features.leaks.own import OfBars
 from crypto_nn.features.leaks.result import REFUSALS
 
 Label = Callable[[Any], Any]
-_NEAR, _WIDE = (2_500, 1_500), (8_000, 5_000)  # bars before and after a cut
+_WIDE = (8_000, 5_000)  # bars before and after a cut, once in so many
+_WIDE_EVERY, _OTHER_EVERY = 60, 5
+_FEWEST, _MOST = (300, 120), (2_500, 1_500)  # bars before and after each other cut
 _DENSE = 8  # neighbouring cuts in one stretch
-_PATIENCE = 4  # boundaries may take so many times the seconds of the random cuts
+_FAR = 4  # all bars at once may take so many times the seconds
+_PATIENCE = 12  # boundaries may take so many times the seconds of the random cuts
 TOO_SOON = "is known before its t1"
 NO_BAR = "has a t1 at which no bar closes"
 BACKWARDS = "has a t1 before its own bar has closed"
@@ -58,6 +62,7 @@ def examine_labels(
     seed: int = 0,
     seconds: float = 2.0,
     subject: str = "labels",
+    far: bool = True,
 ) -> Examination:
     """Look for labels that know more than the bars closed by their t1, or are known before it.
 
@@ -69,6 +74,7 @@ def examine_labels(
         seed: of all chance.
         seconds: how long to look on after the boundaries.
         subject: what the examination is called.
+        far: whether all bars are given at once too, and cut in the middle and elsewhere.
 
     Raises:
         FeatureError: the function refuses the bars, or gives no labels.
@@ -81,6 +87,8 @@ def examine_labels(
             f"{subject} cannot be examined: for {len(bars)} bars it raised "
             f"{type(error).__name__}: {error}"
         ) from error
+    if far and cuts is None:
+        _look_far(look, main_stretch(bars), _FAR * seconds)
     for window, cut, tests in _plan(look, cuts, seed, seconds):
         look.cut(window, cut, tests)
     return Examination(
@@ -93,6 +101,9 @@ def examine_labels(
         num_cuts=len(look.cuts),
         num_tests=look.num_tests,
         num_left=look.num_left,
+        num_places=look.num_places,
+        num_bars=len(bars),
+        longest=look.longest,
     )
 
 
@@ -106,7 +117,8 @@ class _Look:
         self.valued: set[str] = set()
         self.refused: dict[str, tuple[int, str]] = {}
         self.cuts: set[int] = set()
-        self.num_tests = self.num_left = 0
+        self.num_tests = self.num_left = self.num_places = self.longest = 0
+        self.around = _FEWEST
         self._window: Window = (0, 0)
         self._whole: Answers | None = None
 
@@ -117,8 +129,8 @@ class _Look:
         for name, one_N, other_N in zip(whole.names, whole.values_NF.T, again.values_NF.T):
             if _differ(one_N, other_N).any():
                 self.unstable.add(name)
-            if not np.isnan(one_N).all():
-                self.valued.add(name)
+        self._note_values(whole)
+        self.around = _reach_of(whole, bars)
         self._window, self._whole = window, whole
         self._note(_rules_broken(whole, bars), window[0])
         return whole.names
@@ -130,6 +142,7 @@ class _Look:
         if window != self._window:
             self._window, self._whole = window, self._run("bars", bars)
             if self._whole is not None:
+                self._note_values(self._whole)
                 self._note(_rules_broken(self._whole, bars), lo)
         if self._whole is None or not lo < cut < hi:
             return
@@ -141,7 +154,12 @@ class _Look:
                 self.num_tests += 1
                 self._note(_leaks(self._whole, other, bars, cut - lo, test), lo)
 
+    def _note_values(self, whole: Answers) -> None:
+        there_NF = ~np.isnan(whole.values_NF)
+        self.valued |= {name for n, name in enumerate(whole.names) if there_NF[:, n].any()}
+
     def _run(self, test: str, bars: Bars) -> Answers | None:
+        self.longest = max(self.longest, len(bars))
         try:
             return answers_of(self.compute, bars)
         except REFUSALS as error:
@@ -231,23 +249,49 @@ def _plan(
     if cuts is not None:
         yield from (((0, len(bars)), cut, tuple(FUTURES)) for cut in cuts)
         return
+    near_bars = look.around
     rng = np.random.default_rng(seed)
     others = [name for name in FUTURES if name != "prefix"]
     ends_at = time.monotonic() + _PATIENCE * seconds
     places = ranked_cuts(bars, seed=seed)
+    look.num_places = len(places)
     for number, cut in enumerate(places):
         if time.monotonic() > ends_at:
             look.num_left = len(places) - number
             break
-        around = _WIDE if number % 6 == 0 else _NEAR
-        turn = (others[number // 2 % len(others)],) if number % 2 == 0 else ()
+        around = _WIDE if number % _WIDE_EVERY == 0 else near_bars
+        turn = (others[number // _OTHER_EVERY % len(others)],) if number % _OTHER_EVERY == 0 else ()
         yield _around(cut, around, len(bars)), cut, ("prefix", *turn)
     ends_at = time.monotonic() + seconds
     while time.monotonic() < ends_at:
         cut = int(rng.integers(1, len(bars)))
-        window = _around(cut, _NEAR, len(bars))
+        window = _around(cut, near_bars, len(bars))
         for near in range(cut, min(cut + _DENSE, window[1])):
             yield window, near, ("prefix", str(rng.choice(others)))
+
+
+def _look_far(look: _Look, main: Window, seconds: float) -> None:
+    """Cut all bars in the middle, and elsewhere until time is up."""
+    num = len(look.bars)
+    if main == (0, num):
+        return
+    bars = look.bars[slice(*main)]
+    window = (0, affordable(lambda: answers_of(look.compute, bars), len(bars), num, seconds))
+    ends_at = time.monotonic() + seconds
+    for number, cut in enumerate(far_cuts(window)):
+        if number and time.monotonic() > ends_at:
+            return
+        look.cut(window, cut, ("prefix", "perturbation"))
+
+
+def _reach_of(whole: Answers, bars: Bars) -> tuple[int, int]:
+    """Bars before a cut that give all labels their values, and after it until they are known."""
+    there_NF = ~np.isnan(whole.values_NF)
+    first = np.argmax(there_NF, axis=0)[there_NF.any(axis=0)].max(initial=0)
+    ahead_NF = (whole.known_NF - bars.ts[:, None])[~np.isnat(whole.known_NF)]
+    later = (ahead_NF // bars.timeframe.step).max(initial=0)
+    before, after = np.clip((2 * first + 64, 2 * later + 64), _FEWEST, _MOST)
+    return int(before), int(after)
 
 
 def _around(cut: int, around: tuple[int, int], num: int) -> Window:

@@ -1,6 +1,6 @@
 """What was found: leaks, and how far one looked for them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -73,6 +73,11 @@ class Examination:
         num_cuts: different places that were cut at.
         num_tests: results that were compared.
         num_left: boundaries that were not cut at, since time was up.
+        num_places: boundaries that there are: all kinds of `ranked_cuts`.
+        words: columns of strings or objects, which are compared but are no numbers to learn from.
+        num_bars: how many bars there are.
+        longest: how many of them the function was given at once, at most; fewer than all where
+            it would have taken too long.
     """
 
     subject: str
@@ -85,6 +90,10 @@ class Examination:
     num_cuts: int = 0
     num_tests: int = 0
     num_left: int = 0
+    num_places: int = 0
+    words: tuple[str, ...] = ()
+    num_bars: int = 0
+    longest: int = 0
 
     @property
     def passed(self) -> bool:
@@ -96,11 +105,20 @@ class Examination:
         """In a few words."""
         if self.leaks:
             leaky = sorted({leak.name for leak in self.leaks})
-            shown = ", ".join(leaky[:5]) + (" …" if len(leaky) > 5 else "")
-            return f"LEAKS: {shown}"
+            return f"LEAKS: {_few(leaky)}"
         if self.unstable:
-            return f"NOT REPEATABLE: {', '.join(self.unstable[:5])}"
+            return f"NOT REPEATABLE: {_few(self.unstable)}"
+        if self.silent:
+            return f"NO VALUE: nothing is known of {_few(self.silent)}"
+        if self.words:
+            return f"NO NUMBERS: {_few(self.words)}"
+        if self.num_left:
+            return f"no leak found, but {self.num_left} of {self.num_places} boundaries not tried"
         return "no leak found"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
 
 
 def _at(when: np.datetime64) -> str:

@@ -26,10 +26,14 @@ class AreLabelsError(FeatureError):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One row per bar, one column per name; numbers of any kind, NaN where there is none."""
+    """One row per bar, one column per name; numbers of any kind, NaN where there is none.
+
+    Strings and objects are stood for by numbers that are equal where they are; `words` names them.
+    """
 
     names: tuple[str, ...]
     values_NF: NDArray[Any]
+    words: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.values_NF)
@@ -42,7 +46,7 @@ class Result:
         for column, name in enumerate(names):
             if name in self.names:
                 values_NF[:, column] = self.values_NF[:, self.names.index(name)]
-        return Result(tuple(names), values_NF)
+        return Result(tuple(names), values_NF, self.words)
 
 
 @dataclass(frozen=True)
@@ -119,19 +123,24 @@ def _result(found: Any, bars: Bars, names: Sequence[str] | None) -> Result:
     if isinstance(found, pd.DataFrame):
         found = _by_time(found, bars)
         _check_length(found, bars)
-        columns = [_numbers(found.iloc[:, n]) for n in range(found.shape[1])]
-        named = [str(name) or "column 0" for name in found.columns]
-        values_NF = np.column_stack(columns) if columns else np.empty((len(bars), 0))
-        return Result(_distinct(named), values_NF)
+        named = _distinct([str(name) or "column 0" for name in found.columns])
+        return _of_columns([found.iloc[:, n] for n in range(found.shape[1])], named)
     values = np.asarray(found)
     _check_length(values, bars)
-    values_NF = values.reshape(len(bars), -1) if len(bars) else values.reshape(0, _width(values))
-    if values_NF.dtype.kind not in "fiub":
-        columns = [_numbers(pd.Series(column)) for column in values_NF.T]
-        values_NF = np.column_stack(columns) if columns else np.empty(values_NF.shape)
+    values_NF = values.reshape(len(bars), -1 if values.size else _width(values))
     if names is None or len(names) != values_NF.shape[1]:
         names = [f"column {n}" for n in range(values_NF.shape[1])]
+    if values_NF.dtype.kind not in "fiub":
+        return _of_columns([pd.Series(column) for column in values_NF.T], tuple(names))
     return Result(tuple(names), values_NF)
+
+
+def _of_columns(columns: Sequence["pd.Series[Any]"], names: tuple[str, ...]) -> Result:
+    if not columns:
+        raise FeatureError("The function gives no column; at least one is due.")
+    numbers, are_words = zip(*map(_numbers, columns))
+    words = frozenset(name for name, is_word in zip(names, are_words) if is_word)
+    return Result(names, np.column_stack(numbers), words)
 
 
 def _width(values: NDArray[Any]) -> int:
@@ -159,17 +168,17 @@ def _by_time(frame: pd.DataFrame, bars: Bars) -> pd.DataFrame:
     return frame.set_axis(index).reindex(due)
 
 
-def _numbers(column: pd.Series) -> NDArray[Any]:
-    """A column as numbers that are equal where its values are."""
+def _numbers(column: "pd.Series[Any]") -> tuple[NDArray[Any], bool]:
+    """A column as numbers that are equal where its values are, and whether these are words."""
     if column.dtype.kind in "fiub" and isinstance(column.dtype, np.dtype):
-        return column.to_numpy()
+        return column.to_numpy(), False
     blank = column.isna().to_numpy()
     plain = column.astype(object).where(~blank, None)
     numbers = pd.to_numeric(plain, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     if (np.isnan(numbers) == blank).all() and column.dtype.kind not in "mM":
-        return numbers
+        return numbers, False
     codes = pd.util.hash_array(plain.astype(str).to_numpy(object)) >> np.uint64(11)
-    return np.where(blank, np.nan, codes.astype(np.float64))
+    return np.where(blank, np.nan, codes.astype(np.float64)), column.dtype.kind not in "mM"
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

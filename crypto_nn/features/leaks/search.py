@@ -53,7 +53,9 @@ class Search:
         self.refused: dict[str, tuple[int, str]] = {}
         self.cuts: set[int] = set()
         self.num_tests = 0
-        self.num_left = 0
+        self.num_left = self.num_places = 0
+        self.words: set[str] = set()
+        self.longest = 0
         self._ends_at = time.monotonic() + limit_s
         self._window: Window = (0, 0)
         self._whole: Result | None = None
@@ -90,12 +92,14 @@ class Search:
                 f"The function cannot be examined: for {len(bars)} bars it raised "
                 f"{type(error).__name__}: {error}"
             ) from error
+        if not whole.names:
+            raise FeatureError("The function gives no column; at least one is due.")
         self.columns = whole.names
         self.unstable |= {one.name for one in differences(whole, again, len(bars))}
         self._random = set(self.unstable)
         self._window, self._whole = window, whole
         self._note_values(whole)
-        self._note_moved(bars, whole)
+        self.note_moved(bars, whole)
         return whole
 
     def whole(self, window: Window) -> Result | None:
@@ -105,6 +109,10 @@ class Search:
             if self._whole is not None:
                 self._note_values(self._whole)
         return self._whole
+
+    def repeat(self, window: Window) -> Result | None:
+        """The result once more, not the one that is kept."""
+        return self._run("bars", self.bars[slice(*window)])
 
     def cut(self, window: Window, cut: int, tests: Iterable[str]) -> None:
         """Change what comes after `cut` within the window, and compare what comes before.
@@ -180,6 +188,10 @@ class Search:
             len(self.cuts),
             self.num_tests,
             self.num_left,
+            self.num_places,
+            tuple(name for name in self.columns if name in self.words),
+            len(self.bars),
+            self.longest,
         )
 
     def _look_again(self, before: Result, after: Result, window: Window, changed: Bars) -> None:
@@ -193,6 +205,7 @@ class Search:
 
     def _run(self, test: str, bars: Bars) -> Result | None:
         try:
+            self.longest = max(self.longest, len(bars))
             return run(self.compute, bars, self.names)
         except REFUSALS as error:
             if isinstance(error, FeatureError) and "one row per bar" in str(error):
@@ -202,11 +215,13 @@ class Search:
             return None
 
     def _note_values(self, whole: Result) -> None:
+        self.words |= whole.words
         values_NF = whole.values_NF
         there_F = (values_NF == values_NF).any(axis=0)
         self.valued |= {name for name, there in zip(whole.names, there_F) if there}
 
-    def _note_moved(self, bars: Bars, whole: Result) -> None:
+    def note_moved(self, bars: Bars, whole: Result) -> None:
+        """Learn which columns follow the bars at all."""
         rng = np.random.default_rng(self.seed)
         other = self._run("bars", FUTURES["shuffle"](bars, 0, rng))
         if other is not None:
