@@ -7,7 +7,7 @@ feature from outside the package its whole module counts, and what this imports 
 package.
 
 What decides over every column (how bars are cut, resampled and put together again) is `SHARED`,
-and what the `ENGINE` uses.
+and what the `ENGINE` is made of.
 """
 
 import ast
@@ -38,7 +38,10 @@ SHARED = (
 Place = tuple[str, str]
 """A module and a name in it; all of the module where the name is empty."""
 
-ENGINE: Place = ("crypto_nn.features.batch_columns", "BatchColumns")
+ENGINE: tuple[Place, ...] = (
+    ("crypto_nn.features.batch_columns", "BatchColumns"),
+    ("crypto_nn.features.column_steps", "column_steps"),
+)
 """What puts indicators and transforms together: every column follows from it too."""
 
 ASIDE = ("crypto_nn.errors", "crypto_nn.features.feature", "crypto_nn.features.docstrings")
@@ -61,7 +64,7 @@ def places_of(feature: Feature) -> frozenset[Place]:
     """The definitions that a column follows from."""
     of_indicators = (place for one in feature.indicators for place in _classes(one))
     shared = [(module, "") for module in SHARED]
-    return _closure([ENGINE, *of_indicators, *_callable(feature.transform)], shared)
+    return _closure([*ENGINE, *of_indicators, *_callable(feature.transform)], shared)
 
 
 def _closure(places: Iterable[Place], shared: Iterable[Place] = ()) -> frozenset[Place]:
