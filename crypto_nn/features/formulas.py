@@ -33,7 +33,6 @@ TEMPLATES: Mapping[Transform, str] = {
     to.body: "({3} - {0}) / ({1} - {2})",
     to.wick: "(({1} - max({0}, {3})) - (min({0}, {3}) - {2})) / ({1} - {2})",
     to.spread_alive: "({0} - {1}) / 100",
-    to.difference: "{0} - {1}",
     to.bulge: "{0} / 25 - 1",
     to.push: "{0} / (max({1}, 1e-5 * {3}) * {2})",
 }

@@ -146,11 +146,6 @@ def spread_alive(up: Values, down: Values, true_range: Values, close: Values) ->
     return _over(up - down, 100.0, _dead(true_range, close), 0.0)
 
 
-def difference(value: Values, other: Values) -> Values:
-    """How much more the one is than the other."""
-    return value - other
-
-
 def bulge(value: Values) -> Values:
     """A mass index of 25 bars as a share of what it is while ranges are steady; 0 is steady."""
     return value / 25.0 - 1.0

@@ -11,6 +11,8 @@ import numpy as np
 from crypto_nn.bars import Bar, Bars, Float
 from crypto_nn.indicators.windowed import Windowed
 
+_BLOCK = 4096  # rows that are worked out together: what they need stays in the cache
+
 
 @dataclass(frozen=True)
 class CCI(Windowed):
@@ -42,13 +44,18 @@ class CCI(Windowed):
 
     def compute(self, bars: Bars) -> tuple[Float, ...]:
         cci_N = np.full(len(bars), np.nan)
-        num_rows = len(bars) - self.warm_up
-        if num_rows <= 0:
-            return (cci_N,)
         # Three times the typical price, to which that of the bar before is higher by `back`.
         back_N = np.zeros(len(bars))
         for price_N in (bars.high, bars.low, bars.close):
             back_N[1:] += price_N[:-1] - price_N[1:]
+        for first in range(self.warm_up, len(bars), _BLOCK):
+            rows = slice(first, min(first + _BLOCK, len(bars)))
+            cci_N[rows] = self._of_rows(back_N[first - self.warm_up : rows.stop])
+        return (cci_N,)
+
+    def _of_rows(self, back_N: Float) -> Float:
+        """The rows behind the first `warm_up`."""
+        num_rows = len(back_N) - self.warm_up
         above_PM = [np.zeros(num_rows)]
         for start in range(self.warm_up, 0, -1):
             above_PM.append(above_PM[-1] + back_N[start : start + num_rows])
@@ -61,8 +68,7 @@ class CCI(Windowed):
         deviation_M /= self.period
         still_M = deviation_M <= 0
         unit_M = np.where(still_M, 1.0, 0.015 * deviation_M)
-        cci_N[self.warm_up :] = np.where(still_M, 0.0, -mean_M / unit_M)
-        return (cci_N,)
+        return np.where(still_M, 0.0, -mean_M / unit_M)
 
     def fresh(self) -> "_Live":
         return _Live(self)

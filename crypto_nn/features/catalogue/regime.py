@@ -49,11 +49,4 @@ REGIME = (
         "Autocorrelation of returns over 60 min: above 0 moves go on",
         "balance",
     ),
-    of(
-        "price_z_score_240",
-        to.as_is,
-        ind.PriceZScore(240),
-        "Close above its mean of 240 min, in standard deviations",
-        "sigma",
-    ),
 )

@@ -5,7 +5,7 @@ from crypto_nn.features import transforms as to
 from crypto_nn.features.catalogue.parts import SCALE, distance, of
 from crypto_nn.features.feature import Feature, Output
 
-_DMI, _VORTEX = ind.DMI(), ind.Vortex()
+_DMI = ind.DMI()
 
 TREND = (
     distance("sma_distance_20", Output(ind.SMA(20)), "its mean of 20 min"),
@@ -28,12 +28,6 @@ TREND = (
         (Output(ind.LinearRegressionSlope()), *SCALE),
         "Slope of the regression of 14 closes, average true ranges per min",
         unit="ATR",
-    ),
-    Feature(
-        "vortex_spread_14",
-        to.difference,
-        (Output(_VORTEX, 0), Output(_VORTEX, 1)),
-        "Vortex(14) plus less minus",
     ),
     of(
         "efficiency_10",

@@ -66,11 +66,4 @@ VOLATILITY = (
         "Log ratio of Parkinson's to realised volatility, 60 min",
         unit="log",
     ),
-    of(
-        "choppiness_14",
-        to.centred,
-        ind.ChoppinessIndex(),
-        "Choppiness(14): 1 on the spot, -1 straight",
-        "place",
-    ),
 )

@@ -53,11 +53,4 @@ VOLUME = (
         "Volume above its mean of 60 min, in standard deviations",
         "sigma",
     ),
-    Feature(
-        "amihud_ratio_15_240",
-        to.log_ratio,
-        (Output(ind.Amihud(15)), Output(ind.Amihud(240))),
-        "Log ratio of Amihud's illiquidity, 15 to 240 min",
-        unit="log",
-    ),
 )
