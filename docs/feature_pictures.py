@@ -34,7 +34,7 @@ def main() -> None:
     title = f"{symbols}, {parts[0].month} to {parts[-1].month}"
     strips = pictures.feature_strips(features.features, facts, title)
     drawn = next(svg for name, svg in strips.items() if name.startswith("volatility"))
-    shoot(f'<body style="margin: 0">{drawn}</body>', "features_volatility.png", (1000, 440))
+    shoot(f'<body style="margin: 0">{drawn}</body>', "features_volatility.png", (1000, 418))
     page = pictures.feature_page(features.features, facts, "Features", title)
     shoot(page, "features_page.png", (1300, 900))
 
