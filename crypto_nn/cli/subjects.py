@@ -62,7 +62,7 @@ def indicators_of(path: str) -> "tuple[Indicator, ...]":
 
     thing = named(path)
     found = list(thing) if isinstance(thing, tuple | list) else [thing]
-    made = [one() if isinstance(one, type) and issubclass(one, Indicator) else one for one in found]
+    made = [_object_of(one) for one in found]
     if made and all(isinstance(one, Indicator) for one in made):
         return tuple(made)
     features = feature_set_of(thing)
@@ -165,6 +165,25 @@ def own(path: str, bars: "Mapping[str, Bars]", seconds: float, seed: int
             yield told, _examined(one, name, with_any_reference(some), share, seed)
 
 
+def _object_of(thing: Any) -> Any:
+    """An indicator made of its class with the defaults; anything else as it is.
+
+    Raises:
+        ConfigError: the class cannot be made so.
+    """
+    from crypto_nn.indicators import Indicator
+
+    if not (isinstance(thing, type) and issubclass(thing, Indicator)):
+        return thing
+    try:
+        return thing()
+    except TypeError as error:
+        raise ConfigError(
+            f"{thing.__name__} cannot be made: {error}. Write every method that an Indicator "
+            "needs, and give its fields defaults, or name an object of it instead."
+        ) from error
+
+
 def _examined(thing: Any, name: str, bars: "Bars", seconds: float, seed: int) -> "Examination":
     from crypto_nn.features.leaks import (
         AreLabelsError,
@@ -175,8 +194,7 @@ def _examined(thing: Any, name: str, bars: "Bars", seconds: float, seed: int) ->
     )
     from crypto_nn.indicators import Indicator
 
-    if isinstance(thing, type) and issubclass(thing, Indicator):
-        thing = thing()
+    thing = _object_of(thing)
     if isinstance(thing, Indicator):
         one = thing
 

@@ -184,3 +184,9 @@ def test_an_import_path_is_told_what_is_wrong_with_it(tmp_path: Path) -> None:
         subjects.named("mine_here:TWO")
     with pytest.raises(ConfigError, match="colon"):
         subjects.named("mine_here")
+
+
+def test_a_class_that_lacks_a_method_is_refused() -> None:
+    """What is missing and what to do, not a traceback."""
+    with pytest.raises(ConfigError, match=r"Indicator cannot be made.*Write every method"):
+        subjects.indicators_of("crypto_nn.indicators:Indicator")
