@@ -73,6 +73,12 @@ class ModelChoice(Settings):
         default_factory=dict, description="Single settings that differ from the preset."
     )
 
+    @classmethod
+    def named(cls, text: str) -> "ModelChoice":
+        """The choice that `Model` or `Model:preset` names; small where no preset is given."""
+        name, _, preset = text.partition(":")
+        return cls(name=name, preset=preset or "small")
+
     @model_validator(mode="after")
     def _exists(self) -> Self:
         if self.name not in MODELS:
@@ -262,6 +268,12 @@ class Experiment(Settings):
             if symbol in members:
                 return universe
         return self.members(symbol)[0]
+
+    @property
+    def reach(self) -> int:
+        """How many minutes the farthest-looking of the models in use looks back."""
+        others = (ModelChoice.named(text).config() for text in self.benchmark.models)
+        return max(each.reach(self.training.window) for each in (self.model.config(), *others))
 
     @property
     def active_universes(self) -> tuple[str, ...]:

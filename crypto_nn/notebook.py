@@ -149,9 +149,9 @@ def _asked(
     experiment = Experiment.load(yaml_in_force())
     model = load_model(version or f"champion:{experiment.universe_of(check_symbol(symbol))}")
     first, last = _instant(start, FIRST), _instant(end, LAST)
-    before = first - model.window * MINUTE
+    before = first - model.reach * MINUTE
     panel = load_panel(_lake(), [symbol], model.feature_names, before, last)
-    ends = panel.window_ends(model.window)
+    ends = panel.window_ends(model.reach)
     return model, panel, ends[panel.ts_N[ends] >= first]
 
 

@@ -53,7 +53,7 @@ class NetworkContestant:
 
     @property
     def window(self) -> int:
-        return self.recipe.train.window
+        return self.recipe.reach
 
     @property
     def fingerprint(self) -> str:

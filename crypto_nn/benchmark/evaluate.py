@@ -34,7 +34,7 @@ class KeptContestant:
 
     @property
     def window(self) -> int:
-        return self.inference.window
+        return self.inference.reach
 
     @property
     def fingerprint(self) -> str:

@@ -71,7 +71,7 @@ def _teaching(
     from crypto_nn.features.leaks import examine_splits
 
     found = labels.compute_labels(bars, experiment.labels, complete=True)
-    reach = splits.Reach(max(experiment.labels.horizons), experiment.training.window)
+    reach = splits.Reach(max(experiment.labels.horizons), experiment.reach)
     for layout in ("configured", "rolling", "expanding"):
         config, begin = experiment.splits, bars.ts[0]
         if layout != "configured":
@@ -117,7 +117,7 @@ def _fitted(
 
     def fit(some: Panel) -> Mapping[str, Any]:
         prepared = prepare(some, fold, recipe)
-        _, k = refitted(some, fold, recipe.train.window)
+        _, k = refitted(some, fold, recipe.reach)
         return {
             "scaler": prepared.scaler.to_json(),
             "k": np.array(prepared.k or (), np.float64),

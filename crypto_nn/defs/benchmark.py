@@ -75,7 +75,7 @@ def _run(
     universe, lake = context.partition_key, platform.lake
     members, names = experiment.members(universe), platform.feature_set(experiment).names
     snapshot = lake.snapshot()
-    before = (experiment.training.window + max(experiment.labels.horizons)) * MINUTE
+    before = (experiment.reach + max(experiment.labels.horizons)) * MINUTE
     start = min(fold.start for fold in folds) - before
     panel = load_panel(lake, members, names, start, folds[-1].end, snapshot)
     refit_k = experiment.benchmark.refit_k and experiment.labels.kind == "volatility"

@@ -102,7 +102,7 @@ def splits(
     experiment = platform.experiment()
     names = platform.feature_set(experiment).names
     there = extent(platform.lake, experiment.members(universe), names)
-    reach = Reach(max(experiment.labels.horizons), experiment.training.window)
+    reach = Reach(max(experiment.labels.horizons), experiment.reach)
     made = make_splits(
         there.start, there.end, experiment.splits, reach, _locked(platform, universe)
     )

@@ -185,7 +185,7 @@ class Graph:
         model = ModelInference.load(self.platform.models, version, feature_set.fingerprint)
         fold, names = model.fold, model.feature_names
         free = fold.end + fold.embargo * MINUTE
-        before = fold.start - (model.window + max(model.horizons)) * MINUTE
+        before = fold.start - (model.reach + max(model.horizons)) * MINUTE
         own_file = Path(test_data).exists()
         start, end = (free, FAR) if own_file else self._days(test_data, model.symbols, free)
         test_fold(model, start, end)  # refuses days that it has seen, before anything is read

@@ -131,7 +131,7 @@ def _judge(
     except (ModelError, FeatureError) as error:
         return Verdict(True, f"the champion can no longer answer: {error}")
     versions = [ModelInference.load(platform.models, candidate), before]
-    window = max(version.window for version in versions)
+    window = max(version.reach for version in versions)
     panel = load_panel(
         platform.lake,
         experiment.members(universe),
@@ -228,8 +228,8 @@ def _predict_month(
     from crypto_nn.training.dataset import load_panel
 
     start, end = month_bounds(month)
-    panel = load_panel(platform.lake, [symbol], names, start - model.window * MINUTE, end)
-    ends = panel.window_ends(model.window)
+    panel = load_panel(platform.lake, [symbol], names, start - model.reach * MINUTE, end)
+    ends = panel.window_ends(model.reach)
     ends = ends[panel.ts_N[ends] >= start]
     if not len(panel):
         raise ModelError(f"There are no features of {symbol} in {month}. Ingest that month first.")

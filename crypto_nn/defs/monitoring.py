@@ -173,7 +173,7 @@ def model_metrics(context: dg.AssetExecutionContext, platform: Platform) -> dg.O
     model = ModelInference.load(platform.models, version)
     start = model.fold.role(CALIBRATION).start
     end = extent(platform.lake, members, names).end
-    panel = load_panel(platform.lake, members, names, start - model.window * MINUTE, end)
+    panel = load_panel(platform.lake, members, names, start - model.reach * MINUTE, end)
     kind = experiment.labels.kind
     latency_ms = measure_latency(model, batch_sizes=(1,), repeats=30)[0].p50_ms
     rows = [
@@ -219,7 +219,7 @@ def _score(
 ) -> list[dict[str, Any]]:
     from crypto_nn.metrics import classification
 
-    ends = panel.window_ends(model.window)
+    ends = panel.window_ends(model.reach)
     own = panel.slice_of(symbol)
     ends = ends[(ends >= own.start) & (ends < own.stop) & (panel.ts_N[ends] >= start)]
     k = model.k if label_kind == "volatility" else None

@@ -65,7 +65,7 @@ def checkpoint(
     fold = Splits.from_arrow(splits.read(where={"universe": universe})).nightly
     _check_embargo(experiment, fold)
     snapshot, members = platform.lake.snapshot(), experiment.members(universe)
-    start = fold.start - experiment.training.window * MINUTE
+    start = fold.start - experiment.reach * MINUTE
     panel = load_panel(platform.lake, members, names, start, fold.end, snapshot)
     version = version_id(prepare(panel, fold, recipe), recipe)
     if version in platform.models.versions(recipe.model):
@@ -88,11 +88,12 @@ def checkpoint(
 
 def _check_embargo(experiment: Experiment, fold: Fold) -> None:
     """A longer window than the splits were cut for would look into the part before."""
-    due = experiment.training.window + max(experiment.labels.horizons)
+    due = experiment.reach + max(experiment.labels.horizons)
     if fold.embargo < due:
         raise ConfigError(
-            f"training.window {experiment.training.window} needs an embargo of {due} minutes, and "
-            f"`splits` was cut with {fold.embargo}. Set the window in the YAML and materialise "
+            f"{experiment.model.name} with training.window {experiment.training.window} looks "
+            f"{experiment.reach} minutes back and needs an embargo of {due} minutes, and `splits` "
+            f"was cut with {fold.embargo}. Set model and window in the YAML and materialise "
             "`splits` again."
         )
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from crypto_nn.inference.predictor import ModelInference
+from crypto_nn.models import Inputs
 from crypto_nn.models.prediction import Windows
 
 WARM_UP = 3
@@ -30,22 +31,18 @@ class Latency:
 def measure_latency(
     inference: ModelInference,
     batch_sizes: Sequence[int] = (1, 32),
-    window: int | None = None,
     repeats: int = 50,
 ) -> tuple[Latency, ...]:
     """Time forward passes over random windows, `repeats` for each batch size after a warm-up."""
-    window = window or inference.window
     generator = torch.Generator().manual_seed(0)
     found = []
     for batch_size in batch_sizes:
-        x_BTF = torch.randn(batch_size, window, len(inference.feature_names), generator=generator)
-        zeros_B = torch.zeros(batch_size, dtype=torch.int64)
-        times = _times(inference, Windows(x_BTF, zeros_B, zeros_B), repeats)
+        times = _times(inference, random_windows(inference.inputs, batch_size, generator), repeats)
         p50, p90, p99 = np.percentile(times, [50, 90, 99])
         found.append(
             Latency(
                 batch_size,
-                window,
+                inference.inputs.window,
                 inference.threads or torch.get_num_threads(),
                 float(times.mean()),
                 float(p50),
@@ -55,6 +52,17 @@ def measure_latency(
             )
         )
     return tuple(found)
+
+
+def random_windows(inputs: Inputs, batch_size: int, generator: torch.Generator) -> Windows:
+    """Windows of noise, of the shape that a model is made for."""
+
+    def noise(*shape: int) -> torch.Tensor:
+        return torch.randn(batch_size, *shape, generator=generator)
+
+    zeros_B = torch.zeros(batch_size, dtype=torch.int64)
+    slower = {bars.timeframe: noise(bars.length, len(bars.columns)) for bars in inputs.slower}
+    return Windows(noise(inputs.window, inputs.num_features), zeros_B, zeros_B, slower)
 
 
 @torch.inference_mode()

@@ -16,7 +16,7 @@ from crypto_nn.features.panel import Panel
 from crypto_nn.features.scaling import RobustScaler
 from crypto_nn.features.splits import VALIDATION, Fold, Role
 from crypto_nn.metrics.calibration import soften
-from crypto_nn.models import build, find
+from crypto_nn.models import Inputs, build, find, find_slower
 from crypto_nn.store.models import ModelStore
 from crypto_nn.training.evaluation import BATCH, evenly, log_loss, predict_logits
 from crypto_nn.training.preparation import prepare
@@ -35,7 +35,8 @@ class ModelInference:
         symbols: those that it learned from, and knows.
         feature_names: what it must be given, in order.
         horizons: minutes ahead, in the order of its answers.
-        window: bars that it looks back on.
+        inputs: the shape of what its network sees.
+        reach: minutes, without a hole, that an answer looks back on.
         k: what counted as flat at each horizon when it learned; None where labels have no k.
         config: everything else that was written down with it.
 
@@ -53,7 +54,14 @@ class ModelInference:
         self.symbols = tuple(self.config["symbols"])
         self.feature_names = tuple(self.config["feature_names"])
         self.horizons = tuple(self.config["horizons"])
-        self.window: int = self.config["window"]
+        self.inputs = Inputs(
+            len(self.feature_names),
+            len(self.horizons),
+            len(self.symbols),
+            self.config["window"],
+            find_slower(self.recipe.config.slower, self.feature_names),
+        )
+        self.reach = self.inputs.reach
         self.k = None if self.config["k"] is None else tuple(self.config["k"])
         self.scaler = RobustScaler.from_json(json.dumps(self.config["scaler"]))
         self.temperature_H = np.array(self.config["temperature"])
@@ -85,9 +93,8 @@ class ModelInference:
         return inference
 
     def _network(self, files: Mapping[str, bytes]) -> torch.nn.Module:
-        shape = len(self.feature_names), len(self.horizons), len(self.symbols)
         with torch.random.fork_rng(devices=[]):  # first weights are drawn, then replaced
-            network = build(self.model, self.recipe.config, *shape)
+            network = build(self.model, self.recipe.config, self.inputs)
         try:
             network.load_state_dict(load_tensors(files[WEIGHTS]))
         except (SafetensorError, RuntimeError) as error:
@@ -136,13 +143,14 @@ class ModelInference:
         self._check(panel, ends)
         if not len(ends):
             return np.empty((0, len(self.horizons), 3), dtype=np.float32)
-        first = int(ends.min()) - self.window + 1
+        first = int(ends.min()) - self.reach + 1
         piece = panel.take(slice(first, int(ends.max()) + 1))
         scaled_NF = self.scaler.transform(piece.x_NF)
-        windows = window_tensors(piece, scaled_NF, self._own_symbols(panel)[piece.symbol_N])
+        symbol_N = self._own_symbols(panel)[piece.symbol_N]
+        windows = window_tensors(piece, scaled_NF, symbol_N, self.inputs)
         with self.thread_limit():
             answers_RHC = predict_logits(
-                self.network, windows, torch.from_numpy(ends - first), self.window, batch_size
+                self.network, windows, torch.from_numpy(ends - first), batch_size
             )
         return answers_RHC.numpy()
 
@@ -184,16 +192,16 @@ class ModelInference:
                 "Use the feature set that it was trained with."
             )
         whole = np.zeros(len(panel), dtype=np.bool_)
-        whole[panel.window_ends(self.window)] = True
+        whole[panel.window_ends(self.reach)] = True
         outside = ends[(ends < 0) | (ends >= len(panel))]
         broken = outside if len(outside) else ends[~whole[ends]]
         if len(broken):
             row = int(broken[0])
             where = str(panel.ts_N[row]) if 0 <= row < len(panel) else f"row {row}"
             raise FeatureError(
-                f"{len(broken)} of {len(ends)} windows have no unbroken run of {self.window} bars "
+                f"{len(broken)} of {len(ends)} windows have no unbroken run of {self.reach} bars "
                 f"with finite features, the first ends at {where}. "
-                f"Ask only for rows of panel.window_ends({self.window})."
+                f"Ask only for rows of panel.window_ends({self.reach})."
             )
         used = np.unique(panel.symbol_N[ends])
         strangers = [panel.symbols[n] for n in used if panel.symbols[n] not in self.symbols]

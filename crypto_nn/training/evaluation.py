@@ -12,14 +12,13 @@ BATCH = 1024
 
 @torch.inference_mode()
 def predict_logits(
-    model: nn.Module, windows: WindowTensors, ends: Tensor, window: int, batch_size: int = BATCH
+    model: nn.Module, windows: WindowTensors, ends: Tensor, batch_size: int = BATCH
 ) -> Tensor:
     """Logits (R, H, C) of the windows that end in `ends`, float32, on the CPU; dropout is off."""
     was_training = model.training
     model.eval()
     parts = [
-        model(windows.gather(part, window)).logits_BHC.float().cpu()
-        for part in ends.split(batch_size)
+        model(windows.gather(part)).logits_BHC.float().cpu() for part in ends.split(batch_size)
     ]
     model.train(was_training)
     return torch.cat(parts)
@@ -38,7 +37,7 @@ def validation_loss(model: nn.Module, task: LearningTask, config: TrainConfig) -
     A model that knows nothing has ln 3 = 1.0986 on balanced classes.
     """
     ends = evenly(task.validation_ends, config.max_validation_windows)
-    logits_RHC = predict_logits(model, task.windows, ends, config.window)
+    logits_RHC = predict_logits(model, task.windows, ends)
     return log_loss(logits_RHC, task.classes_NH.cpu()[ends])
 
 

@@ -107,7 +107,7 @@ class TrainingLoop:
         ):
             if not count:
                 raise TrainingError(
-                    f"There is no complete window of {self.config.window} minutes for {part}. "
+                    f"There is no complete window of {self.task.inputs.reach} minutes for {part}. "
                     "Use a longer range of bars, a shorter window or a smaller stride."
                 )
 
@@ -155,9 +155,8 @@ class TrainingLoop:
     def _loss(self, ends_B: Tensor) -> Tensor:
         self.model.train()
         with self.stepper.autocast():
-            prediction = self.model(self.task.windows.gather(ends_B, self.config.window))
-        rows_B = ends_B.to(self.task.classes_NH.device)
-        return self.objective(prediction, self.task.classes_NH[rows_B], self.task.scores_NH[rows_B])
+            prediction = self.model(self.task.windows.gather(ends_B))
+        return self.objective(prediction, self.task.answers(ends_B))
 
     def _skip(self) -> None:
         self.skipped += 1

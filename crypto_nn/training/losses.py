@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from crypto_nn.models.prediction import Prediction
+from crypto_nn.models.prediction import Answers, Prediction
 
 # A minute's move of more than this many of its own standard deviations counts as this many in the
 # variance loss, so that one crash does not drown a whole epoch.
@@ -105,10 +105,10 @@ class Objective(nn.Module):
         self.uncertainty = UncertaintyLoss()
         self.uncertainty_weight = uncertainty_weight
 
-    def forward(self, prediction: Prediction, classes_BH: Tensor, scores_BH: Tensor) -> Tensor:
-        total = self.classes(prediction.logits_BHC, classes_BH)
+    def forward(self, prediction: Prediction, answers: Answers) -> Tensor:
+        total = self.classes(prediction.logits_BHC, answers.classes_BH)
         if prediction.log_variance_BH is not None and self.uncertainty_weight > 0:
-            cost = self.uncertainty(prediction.log_variance_BH, scores_BH)
+            cost = self.uncertainty(prediction.log_variance_BH, answers.scores_BH)
             total = total + self.uncertainty_weight * cost
         return total
 

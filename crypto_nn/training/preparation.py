@@ -45,12 +45,12 @@ def prepare(panel: Panel, fold: Fold, recipe: Recipe) -> Prepared:
     Raises:
         TrainingError: a role of the fold has no complete window with a known answer.
     """
-    window = recipe.train.window
-    context = (window + max(panel.horizons)) * MINUTE
+    reach = recipe.reach
+    context = (reach + max(panel.horizons)) * MINUTE
     last = max(fold.role(role).end for role in ROLES)
     panel = panel.between(fold.start - context, last)
     complete = np.zeros(len(panel), dtype=np.bool_)
-    complete[panel.window_ends(window)] = True
+    complete[panel.window_ends(reach)] = True
     complete &= np.isfinite(panel.scores_NH).any(axis=1)
     ends = {
         role: np.flatnonzero(complete & rows_of(fold, role, panel.ts_N, panel.t1_NH))
@@ -58,7 +58,7 @@ def prepare(panel: Panel, fold: Fold, recipe: Recipe) -> Prepared:
     }
     for role, rows in ends.items():
         if not len(rows):
-            raise TrainingError(_nothing_for(role, panel, fold, window))
+            raise TrainingError(_nothing_for(role, panel, fold, reach))
     train = ends[TRAIN]
     k, classes_NH = None, panel.classes_NH
     if recipe.labels.kind == "volatility":
@@ -68,12 +68,13 @@ def prepare(panel: Panel, fold: Fold, recipe: Recipe) -> Prepared:
     return Prepared(panel, ends, k, classes_NH, scaler, class_weights(classes_NH[train]))
 
 
-def _nothing_for(role: str, panel: Panel, fold: Fold, window: int) -> str:
+def _nothing_for(role: str, panel: Panel, fold: Fold, reach: int) -> str:
     part = fold.role(role)
     inside = int(((panel.ts_N >= part.start) & (panel.ts_N < part.end)).sum())
     return (
-        f"Fold {fold.number} ({fold.layout}) has no complete window of {window} minutes with a "
+        f"Fold {fold.number} ({fold.layout}) has no unbroken stretch of {reach} minutes with a "
         f"known label for {role}, {part.start} to {part.end}; it has {inside} bars there, of which "
         f"{int(panel.finite_N.sum())} in all roles have every feature. Materialise `bars`, "
-        "`features` and `labels` for those months, or shorten training.window."
+        "`features` and `labels` for those months, or shorten training.window and, where the model "
+        "has them, model.settings.bars."
     )

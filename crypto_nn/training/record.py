@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from crypto_nn.features.labels import LabelConfig
-from crypto_nn.models import ModelConfig, find
+from crypto_nn.features.panel import Panel
+from crypto_nn.models import Inputs, ModelConfig, find, find_slower
 from crypto_nn.training.config import TrainConfig
 
 TRAIN_DEFAULT = TrainConfig()
@@ -26,6 +27,25 @@ class Recipe:
     train: TrainConfig = TRAIN_DEFAULT
     labels: LabelConfig = LABELS_DEFAULT
     fingerprint: str = ""
+
+    @property
+    def reach(self) -> int:
+        """How many minutes, without a hole, an answer looks back on."""
+        return self.config.reach(self.train.window)
+
+    def inputs(self, panel: Panel) -> Inputs:
+        """The shape of what the model sees of such a panel.
+
+        Raises:
+            ConfigError: the model asks for a timeframe that no feature is of.
+        """
+        return Inputs(
+            len(panel.names),
+            len(panel.horizons),
+            len(panel.symbols),
+            self.train.window,
+            find_slower(self.config.slower, panel.names),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Every setting, as JSON can hold it."""

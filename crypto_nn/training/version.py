@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save as save_tensors
 
 from crypto_nn.features.labels import UNKNOWN
 from crypto_nn.features.panel import Panel
 from crypto_nn.features.splits import CALIBRATION, TRAIN, VALIDATION, Fold
-from crypto_nn.models import build
+from crypto_nn.models import Inputs, build
 from crypto_nn.training.card import model_card
 from crypto_nn.training.checkpoints import CheckpointFolder
 from crypto_nn.training.environment import fingerprint, reproducible
@@ -90,36 +91,46 @@ def learning_task(prepared: Prepared, recipe: Recipe) -> LearningTask:
     if recipe.train.class_weights:
         weights = torch.from_numpy(prepared.class_weights_HC.astype(np.float32))
     return LearningTask(
-        window_tensors(panel, prepared.scaler.transform(panel.x_NF), panel.symbol_N),
+        window_tensors(
+            panel,
+            prepared.scaler.transform(panel.x_NF),
+            panel.symbol_N,
+            recipe.inputs(panel),
+        ),
         torch.from_numpy(prepared.classes_NH.astype(np.int64)),
         torch.from_numpy(panel.scores_NH.astype(np.float32)),
+        torch.from_numpy(panel.returns_NH.astype(np.float32)),
+        torch.from_numpy(panel.sigma_N.astype(np.float32)),
+        torch.from_numpy(_microseconds(panel.t1_NH).max(axis=1)),
         torch.from_numpy(ends[TRAIN]),
         torch.from_numpy(ends[VALIDATION]),
         weights,
     )
 
 
-def window_tensors(panel: Panel, scaled_NF: Any, symbol_N: Any) -> WindowTensors:
+def window_tensors(panel: Panel, scaled_NF: Any, symbol_N: Any, inputs: Inputs) -> WindowTensors:
     """The rows of a panel as tensors; `symbol_N` counts into the version's own symbols."""
     return WindowTensors(
         torch.from_numpy(np.ascontiguousarray(scaled_NF, dtype=np.float32)),
-        torch.from_numpy(panel.ts_N.astype("datetime64[us]").astype(np.int64)),
+        torch.from_numpy(_microseconds(panel.ts_N)),
         torch.from_numpy(np.asarray(symbol_N).astype(np.int64)),
+        inputs,
     )
+
+
+def _microseconds(times: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    return times.astype("datetime64[us]").astype(np.int64)
 
 
 def _build(prepared: Prepared, recipe: Recipe) -> torch.nn.Module:
-    panel = prepared.panel
-    return build(
-        recipe.model, recipe.config, len(panel.names), len(panel.horizons), len(panel.symbols)
-    )
+    return build(recipe.model, recipe.config, recipe.inputs(prepared.panel))
 
 
 def _temperatures(
     model: torch.nn.Module, task: LearningTask, prepared: Prepared, recipe: Recipe
 ) -> list[float]:
     ends = torch.from_numpy(prepared.ends[CALIBRATION])
-    logits_RHC = predict_logits(model, task.windows, ends, recipe.train.window).double().numpy()
+    logits_RHC = predict_logits(model, task.windows, ends).double().numpy()
     return fit_temperatures(logits_RHC, prepared.classes_NH[prepared.ends[CALIBRATION]])
 
 
@@ -131,7 +142,7 @@ def _scores(
     temperature: list[float],
 ) -> Scores:
     ends = evenly(task.validation_ends, recipe.train.max_validation_windows)
-    logits_RHC = predict_logits(model, task.windows, ends, recipe.train.window).double()
+    logits_RHC = predict_logits(model, task.windows, ends).double()
     scaled_RHC = logits_RHC / torch.tensor(temperature, dtype=torch.float64)[:, None]
     return score_all(prepared, ends.numpy(), scaled_RHC.softmax(dim=-1).numpy())
 

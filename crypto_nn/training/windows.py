@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from crypto_nn.models.prediction import Windows
+from crypto_nn.models.inputs import Inputs
+from crypto_nn.models.prediction import Answers, Windows
 
 
 @dataclass(frozen=True)
@@ -16,20 +17,30 @@ class WindowTensors:
         x_NF: scaled features, float32; NaN where a row lies in no window.
         t_N: bar opens, int64 microseconds since 1970.
         symbol_N: position in the version's list of symbols, int64.
+        inputs: what a window is.
     """
 
     x_NF: Tensor
     t_N: Tensor
     symbol_N: Tensor
+    inputs: Inputs
 
-    def gather(self, ends_B: Tensor, window: int) -> Windows:
-        """The windows whose newest rows are `ends_B`, each `window` rows long."""
+    def gather(self, ends_B: Tensor) -> Windows:
+        """The windows whose newest rows are `ends_B`; each has `inputs.reach` rows behind it."""
         ends_B = ends_B.to(self.x_NF.device)
-        offsets_T = torch.arange(1 - window, 1, device=ends_B.device)
+        slower = {
+            bars.timeframe: self._rows(ends_B, bars.length, bars.minutes)[..., list(bars.columns)]
+            for bars in self.inputs.slower
+        }
+        x_BTF = self._rows(ends_B, self.inputs.window, 1)
+        return Windows(x_BTF, self.t_N[ends_B], self.symbol_N[ends_B], slower)
+
+    def _rows(self, ends_B: Tensor, length: int, step: int) -> Tensor:
+        """For each end the rows end − (length − 1)·step … end − step, end: (B, length, F)."""
+        offsets_T = torch.arange(1 - length, 1, device=ends_B.device) * step
         rows_BT = ends_B[:, None] + offsets_T
         # index_select over flat rows is 40 times as fast on a CPU as x[rows].
-        x_BTF = self.x_NF.index_select(0, rows_BT.flatten()).view(len(ends_B), window, -1)
-        return Windows(x_BTF, self.t_N[ends_B], self.symbol_N[ends_B])
+        return self.x_NF.index_select(0, rows_BT.flatten()).view(len(ends_B), length, -1)
 
     def to(self, device: str) -> "WindowTensors":
         return replace(
@@ -48,6 +59,9 @@ class LearningTask:
         windows: all rows.
         classes_NH: 0 down, 1 flat, 2 up, -1 not known; int64.
         scores_NH: vol-scaled forward returns, NaN where not known; float32.
+        returns_NH: forward log returns, NaN where not known; float32.
+        sigma_N: volatility of one minute as known at the bar's close; float32.
+        known_at_N: when the last of a row's answers is known, int64 microseconds since 1970.
         train_ends, validation_ends: newest rows of the windows of each part; int64.
         class_weights_HC: weights by rarity, or None.
     """
@@ -55,17 +69,32 @@ class LearningTask:
     windows: WindowTensors
     classes_NH: Tensor
     scores_NH: Tensor
+    returns_NH: Tensor
+    sigma_N: Tensor
+    known_at_N: Tensor
     train_ends: Tensor
     validation_ends: Tensor
     class_weights_HC: Tensor | None = None
 
-    def to(self, device: str) -> "LearningTask":
-        return replace(
-            self,
-            windows=self.windows.to(device),
-            classes_NH=self.classes_NH.to(device),
-            scores_NH=self.scores_NH.to(device),
+    @property
+    def inputs(self) -> Inputs:
+        """What a window is."""
+        return self.windows.inputs
+
+    def answers(self, ends_B: Tensor) -> Answers:
+        """What came of the windows whose newest rows these are."""
+        ends_B = ends_B.to(self.classes_NH.device)
+        return Answers(
+            self.classes_NH[ends_B],
+            self.scores_NH[ends_B],
+            self.returns_NH[ends_B],
+            self.sigma_N[ends_B],
+            self.known_at_N[ends_B],
         )
+
+    def to(self, device: str) -> "LearningTask":
+        names = ("windows", "classes_NH", "scores_NH", "returns_NH", "sigma_N", "known_at_N")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 class WindowSampler:

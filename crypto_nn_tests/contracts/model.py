@@ -6,18 +6,34 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from crypto_nn.models import Inputs, ModelConfig, Slower, find_slower
 from crypto_nn.models.prediction import NUM_CLASSES, Prediction, Windows
 
-NUM_FEATURES, NUM_HORIZONS, NUM_SYMBOLS = 7, 3, 2
+NUM_FEATURES, NUM_HORIZONS, NUM_SYMBOLS, WINDOW = 13, 3, 2, 12
+SLOWER = ("5m", "15m", "1h")
+# Seven features of a minute, then two of each slower timeframe.
+NAMES = tuple(f"f{i}" for i in range(7)) + tuple(f"f{i}_{t}" for t in SLOWER for i in range(2))
 Make = Callable[[], nn.Module]
 
 
-def random_windows(batch: int = 5, window: int = 12, seed: int = 0) -> Windows:
+def inputs_of(config: ModelConfig, window: int = WINDOW) -> Inputs:
+    """What a model of these settings sees in the tests."""
+    slower = find_slower(config.slower, NAMES)
+    return Inputs(NUM_FEATURES, NUM_HORIZONS, NUM_SYMBOLS, window, slower)
+
+
+def random_windows(
+    batch: int = 5, window: int = WINDOW, seed: int = 0, slower: tuple[Slower, ...] = ()
+) -> Windows:
     """Windows of noise, of all symbols in turn."""
     generator = torch.Generator().manual_seed(seed)
     x_BTF = torch.randn(batch, window, NUM_FEATURES, generator=generator)
     minutes_B = torch.arange(batch, dtype=torch.int64) * 60_000_000
-    return Windows(x_BTF, minutes_B, torch.arange(batch) % NUM_SYMBOLS)
+    bars = {
+        each.timeframe: torch.randn(batch, each.length, len(each.columns), generator=generator)
+        for each in slower
+    }
+    return Windows(x_BTF, minutes_B, torch.arange(batch) % NUM_SYMBOLS, bars)
 
 
 def check_shapes_and_finite(make: Make) -> None:

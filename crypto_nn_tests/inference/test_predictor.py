@@ -42,7 +42,7 @@ def inference(trained: TrainedVersion, tmp_path_factory: pytest.TempPathFactory)
 
 def test_answers_are_probabilities(inference: ModelInference, market: Panel) -> None:
     """Each window gets three shares per horizon that sum to one, as float64."""
-    ends = market.window_ends(inference.window)[::50]
+    ends = market.window_ends(inference.reach)[::50]
     p_RHC = inference.predict(market, ends)
     assert p_RHC.shape == (len(ends), 2, 3)
     assert p_RHC.dtype == np.float64
@@ -65,7 +65,7 @@ def test_it_is_the_model_that_was_trained(
 
 def test_batch_size_does_not_matter(inference: ModelInference, market: Panel) -> None:
     """One at a time and all at once agree to 1e-6."""
-    ends = market.window_ends(inference.window)[500:540]
+    ends = market.window_ends(inference.reach)[500:540]
     one_by_one = inference.predict(market, ends, batch_size=1)
     np.testing.assert_allclose(one_by_one, inference.predict(market, ends), atol=1e-6)
 
@@ -74,7 +74,7 @@ def test_the_rest_of_the_panel_does_not_matter(inference: ModelInference, market
     """The window alone decides: a panel cut to it gives the same bits, whatever comes after."""
     row = 1_234
     whole = inference.predict(market, np.array([row]))
-    cut = market.take(slice(row - inference.window + 1, row + 1))
+    cut = market.take(slice(row - inference.reach + 1, row + 1))
     np.testing.assert_array_equal(whole, inference.predict(cut, np.array([len(cut) - 1])))
 
 
@@ -92,7 +92,7 @@ def test_symbols_are_known_by_name(inference: ModelInference, market: Panel) -> 
 
 def test_asking_changes_nothing(inference: ModelInference, market: Panel) -> None:
     """Asked twice, it gives the same bits; torch's random state and threads are left alone."""
-    ends = market.window_ends(inference.window)[:100]
+    ends = market.window_ends(inference.reach)[:100]
     before = torch.get_rng_state(), torch.get_num_threads()
     np.testing.assert_array_equal(inference.predict(market, ends), inference.predict(market, ends))
     assert torch.equal(before[0], torch.get_rng_state())
@@ -109,7 +109,7 @@ def test_another_feature_set_is_refused(
     inference: ModelInference, market: Panel, trained: TrainedVersion, tmp_path: Path
 ) -> None:
     """Features of other names, order or fingerprint are answered with an error."""
-    ends = market.window_ends(inference.window)[:1]
+    ends = market.window_ends(inference.reach)[:1]
     with pytest.raises(FeatureError, match="difference is noise_b, volume"):
         inference.predict(replace(market, names=(*market.names[:3], "volume")), ends)
     with pytest.raises(FeatureError, match="their order"):
@@ -128,8 +128,8 @@ def test_windows_with_a_hole_are_refused(
     x_NF = market.x_NF.copy()
     x_NF[1_000, 2] = bad
     spoiled = replace(market, x_NF=x_NF)
-    assert inference.predict(spoiled, np.array([999, 1_000 + inference.window])).shape[0] == 2
-    for row in (1_000, 1_000 + inference.window - 1):
+    assert inference.predict(spoiled, np.array([999, 1_000 + inference.reach])).shape[0] == 2
+    for row in (1_000, 1_000 + inference.reach - 1):
         with pytest.raises(FeatureError, match=r"1 of 1 windows have no unbroken run"):
             inference.predict(spoiled, np.array([row]))
     gap = market.take(np.delete(np.arange(2_000), 1_000))
@@ -184,6 +184,6 @@ def test_latency_is_told_for_each_batch_size(inference: ModelInference) -> None:
     """Statistics are in order and belong together."""
     for found, batch_size in zip(measure_latency(inference, (1, 4), repeats=5), (1, 4)):
         assert found.batch_size == batch_size
-        assert found.window == inference.window
+        assert found.window == inference.inputs.window
         assert 0 < found.p50_ms <= found.p90_ms <= found.p99_ms
         assert found.windows_per_second == pytest.approx(batch_size / found.mean_ms * 1e3)

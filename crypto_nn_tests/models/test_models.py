@@ -9,24 +9,19 @@ import torch
 from torch import nn
 
 from crypto_nn.errors import ConfigError, ModelError
-from crypto_nn.models import MODELS, LSTMConfig, ModelConfig, build, find
-from crypto_nn_tests.contracts.model import (
-    LAWS,
-    NUM_FEATURES,
-    NUM_HORIZONS,
-    NUM_SYMBOLS,
-    random_windows,
-)
+from crypto_nn.models import MODELS, Inputs, LSTMConfig, ModelConfig, build, find
+from crypto_nn_tests.contracts.model import LAWS, inputs_of, random_windows
 
 LSTM = "LSTMPricePredictor"
 
 
 def small(name: str) -> nn.Module:
-    return build(name, MODELS[name].presets["small"], NUM_FEATURES, NUM_HORIZONS, NUM_SYMBOLS)
+    config = MODELS[name].presets["small"]
+    return build(name, config, inputs_of(config))
 
 
 def size(name: str, preset: str, num_features: int) -> int:
-    model = build(name, MODELS[name].presets[preset], num_features, 3, 2)
+    model = build(name, MODELS[name].presets[preset], Inputs(num_features, 3, 2, 48))
     return sum(weight.numel() for weight in model.parameters())
 
 
@@ -113,7 +108,7 @@ def test_config_of_another_model_is_refused() -> None:
         pass
 
     with pytest.raises(ModelError, match="set up by LSTMConfig"):
-        build(LSTM, Other(), 3, 3, 1)
+        build(LSTM, Other(), Inputs(3, 3, 1, 12))
     assert find(LSTM).config is LSTMConfig
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crypto_nn.models import LSTMConfig, build
+from crypto_nn.models import Inputs, LSTMConfig, build
 from crypto_nn.training.config import TrainConfig
 from crypto_nn.training.loop import Fitted
 from crypto_nn.training.record import EpochRecord
@@ -15,6 +15,7 @@ from crypto_nn.training.windows import LearningTask, WindowTensors
 
 TINY = LSTMConfig(width=6, hidden=8, layers=2, attention=4, head=5, dropout=0.3)
 NUM_FEATURES, WINDOW = 4, 8
+INPUTS = Inputs(NUM_FEATURES, num_horizons=2, num_symbols=1, window=WINDOW)
 QUICK = TrainConfig(
     window=WINDOW,
     max_windows=160,
@@ -31,7 +32,7 @@ QUICK = TrainConfig(
 def tiny_model(seed: int = 0) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return build("LSTMPricePredictor", TINY, NUM_FEATURES, 2, 1)
+        return build("LSTMPricePredictor", TINY, INPUTS)
 
 
 def noise_task(rows: int = 1_200, seed: int = 0) -> LearningTask:
@@ -47,9 +48,13 @@ def noise_task(rows: int = 1_200, seed: int = 0) -> LearningTask:
             torch.from_numpy(x_NF),
             torch.arange(rows) * 60_000_000,
             torch.zeros(rows, dtype=torch.int64),
+            INPUTS,
         ),
         torch.from_numpy(classes_NH.astype(np.int64)),
         torch.from_numpy(scores_NH.astype(np.float32)),
+        torch.from_numpy(5e-4 * scores_NH.astype(np.float32)),
+        torch.full((rows,), 5e-4),
+        torch.arange(rows) * 60_000_000 + 16 * 60_000_000,
         torch.arange(WINDOW - 1, split),
         torch.arange(split + WINDOW, rows),
     )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from crypto_nn.errors import ConfigError
-from crypto_nn.models.prediction import Prediction
+from crypto_nn.models.prediction import Answers, Prediction
 from crypto_nn.training.losses import (
     FocalLoss,
     LabelSmoothingCrossEntropy,
@@ -172,9 +172,10 @@ def test_uncertainty_weight_of_zero_leaves_the_classes_alone() -> None:
     logits_BHC, classes_BH = example()
     classes = MultiHorizonLoss(LabelSmoothingCrossEntropy(0.0), torch.ones(H))
     prediction = Prediction(logits_BHC, torch.full((B, H), 5.0))
+    ones_BH, ones_B = torch.ones(B, H), torch.ones(B)
+    answers = Answers(classes_BH, ones_BH, ones_BH, ones_B, ones_B.long())
     assert torch.equal(
-        Objective(classes, 0.0)(prediction, classes_BH, torch.ones(B, H)),
-        classes(logits_BHC, classes_BH),
+        Objective(classes, 0.0)(prediction, answers), classes(logits_BHC, classes_BH)
     )
 
 

@@ -1,12 +1,9 @@
-"""What a user sets about a model's architecture. Free of torch, so that settings load fast."""
+"""Settings of the LSTM family."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class ModelConfig(BaseModel):
-    """The settings of one architecture; each model has its own subclass."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from crypto_nn.models.configs.base import ModelConfig
+from crypto_nn.models.entry import ModelEntry
 
 
 class LSTMConfig(ModelConfig):
@@ -22,3 +19,13 @@ class LSTMConfig(ModelConfig):
 
 LSTM_SMALL = LSTMConfig(width=32, hidden=48, layers=1, attention=24, head=24, dropout=0.2)
 LSTM_FULL = LSTMConfig(width=192, hidden=400, layers=2, attention=128, head=128, dropout=0.2)
+
+ENTRIES = (
+    ModelEntry(
+        "LSTMPricePredictor",
+        "crypto_nn.models.lstm:LSTMPricePredictor",
+        "lstm",
+        LSTMConfig,
+        {"small": LSTM_SMALL, "full": LSTM_FULL},
+    ),
+)
