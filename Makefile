@@ -6,13 +6,14 @@ FILES ?=
 SYMBOLS ?=
 KILLS ?= 300
 SEEDS ?= 500
+RUNS ?= 100
 export DAGSTER_HOME ?= $(CURDIR)/data/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test lint daemon kill torture outage network bench screenshots lock clean
+.PHONY: help install demo ui test lint daemon tuning-kills kill resume torture outage network bench screenshots lock clean
 
 help: ## Show what there is to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 install: .venv/.installed ## Create .venv and install the locked dependencies
 
@@ -39,6 +40,9 @@ lint: install ## Check style, types and the arrows between rooms
 daemon: install ## Run the platform with its daemon: a drifted day starts exactly one retraining
 	CRYPTO_NN_DAEMON=1 $(BIN)/python -m pytest -s crypto_nn_tests/defs/test_running.py
 
+resume: install ## Kill RUNS trainings twice at random moments, and resume them: the same bits are due
+	CRYPTO_NN_TRAIN_KILLS=$(RUNS) $(BIN)/python -m pytest -q -s crypto_nn_tests/training/test_kills.py -k killed_training
+
 kill: install ## Kill writers KILLS times at random moments; nothing may be torn, lost or doubled
 	CRYPTO_NN_KILLS=$(KILLS) CRYPTO_NN_TRAIN_KILLS=20 $(BIN)/python -m pytest -m kill -s
 
@@ -47,6 +51,9 @@ torture: install ## Run the feed through SEEDS faulty exchanges; prints the seed
 
 outage: install ## Kill Postgres for an hour of simulated time: 100,000 predictions, none lost, none doubled
 	CRYPTO_NN_LONG=1 $(BIN)/python -m pytest -s crypto_nn_tests/store/database/test_outage.py
+
+tuning-kills: install ## Kill three workers of a search ten times, with a journal and with Postgres
+	CRYPTO_NN_TUNING_KILLS=10 $(BIN)/python -m pytest -s crypto_nn_tests/tuning/test_kills.py
 
 network: install ## Fetch real bars from Binance and, with POLYGON_API_KEY, from Polygon
 	$(BIN)/python -m pytest -m network -s

@@ -17,6 +17,7 @@ from crypto_nn.defs import (  # noqa: E402 (after the filters: these modules use
     monitoring,
     sensors,
     training,
+    tuning,
 )
 from crypto_nn.defs.io_managers import (  # noqa: E402
     LakeIOManager,
@@ -39,6 +40,7 @@ def defs() -> dg.Definitions:
                 labels.labels,
                 features.splits,
                 training.checkpoint,
+                tuning.tuning_study,
                 benchmark.benchmark_report,
                 inference.champion,
                 inference.predictions,

@@ -1,6 +1,7 @@
 """The one place where the environment is read: where things are kept, which YAML, which keys."""
 
 import os
+import socket
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -43,3 +44,19 @@ def secret(name: str) -> SecretStr | None:
     """A key or address that must never be shown, by the name of its variable; None if unset."""
     value = os.environ.get(name, "").strip()
     return SecretStr(value) if value else None
+
+
+def torchrun() -> tuple[int, int, int] | None:
+    """Rank, number of processes and rank on this machine, where torchrun started this process."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    if not all(name in os.environ for name in (*names, "MASTER_ADDR", "MASTER_PORT")):
+        return None
+    rank, size, local = (int(os.environ[name]) for name in names)
+    return rank, size, local
+
+
+def talk_on_this_machine_only() -> None:
+    """Let the processes of a training listen on the loopback interface, unless told otherwise."""
+    loopback = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
+    if loopback:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0])

@@ -19,7 +19,9 @@ from crypto_nn.errors import ConfigError
 from crypto_nn.features.config import FeatureConfig
 from crypto_nn.features.labels import LabelConfig
 from crypto_nn.features.splits import SplitConfig
+from crypto_nn.mistakes import read_settings, told
 from crypto_nn.models import MODELS
+from crypto_nn.models.baselines import BASELINES
 from crypto_nn.models.configs import ModelConfig
 from crypto_nn.monitoring.alerts import AlertConfig
 from crypto_nn.monitoring.drift import DriftConfig
@@ -31,6 +33,9 @@ from crypto_nn.sources.refill import RefillConfig
 from crypto_nn.store.atomic import write_bytes
 from crypto_nn.store.database.config import DatabaseConfig
 from crypto_nn.training.config import TrainConfig
+from crypto_nn.tuning.config import TuningConfig
+from crypto_nn.tuning.space import SearchSpace
+from crypto_nn.tuning.space import Settings as Searched
 
 
 class Settings(BaseModel):
@@ -86,7 +91,11 @@ class ModelChoice(Settings):
         presets = MODELS[self.name].presets
         if self.preset not in presets:
             raise ValueError(f"preset {self.preset!r} is not known; there are {', '.join(presets)}")
-        self.config()
+        try:
+            self.config()
+        except ValidationError as error:
+            kind = MODELS[self.name].config
+            raise ValueError(told(error, kind, "model.settings.")) from None
         return self
 
     def config(self) -> ModelConfig:
@@ -107,6 +116,12 @@ class AutomationConfig(Settings):
     predict: str = Field(default="45 3 * * *", description="When champions predict.")
     watch: str = Field(default="30 1 * * *", description="When yesterday is tested for drift.")
     upkeep: str = Field(default="15 5 * * 0", description="When the lake is tidied up.")
+    keep_versions: int = Field(
+        default=60,
+        ge=1,
+        description="Newest versions of a universe that upkeep leaves on disk; "
+        "the best, and all that ever answered, stay too.",
+    )
     drift_catch_up_days: int = Field(
         default=7, ge=1, le=60, description="How many missed days of drift reports are made up for."
     )
@@ -143,6 +158,7 @@ class Experiment(Settings):
     splits: SplitConfig = SplitConfig()
     model: ModelChoice = ModelChoice()
     training: TrainConfig = TrainConfig()
+    tuning: TuningConfig = TuningConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()
     gate: GateConfig = GateConfig()
     drift: DriftConfig = DriftConfig()
@@ -165,6 +181,13 @@ class Experiment(Settings):
                 f"features.reference is {reference!r}, which the platform does not follow; "
                 f"`symbols` has {', '.join(self.symbols)}. Add it, so that its bars come in"
             )
+        try:
+            self.training.weights_of(self.labels.horizons)
+            for choice in self.tuned:
+                self.search_space(choice)
+        except ConfigError as error:
+            raise ValueError(str(error).rstrip(".")) from None
+        self._check_benchmark()
         for universe, members in self.universes.items():
             unknown = [symbol for symbol in members if symbol not in self.symbols]
             if unknown or not members:
@@ -176,6 +199,20 @@ class Experiment(Settings):
                 raise ValueError(f"universes.{universe} has the name of a symbol; choose another")
         return self
 
+    def _check_benchmark(self) -> None:
+        """Refuse models, presets and baselines that there are not."""
+        for text in self.benchmark.models:
+            try:
+                ModelChoice.named(text)
+            except ValidationError as error:
+                reason = told(error, ModelChoice)
+                raise ValueError(f"benchmark.models names {text!r}: {reason}") from None
+        unknown = [name for name in self.benchmark.baselines if name not in BASELINES]
+        if unknown:
+            raise ValueError(
+                f"benchmark.baselines names {', '.join(unknown)}; there are {', '.join(BASELINES)}"
+            )
+
     @classmethod
     def load(cls, path: Path | None = None) -> "Experiment":
         """The experiment of a YAML file, or the defaults where there is none.
@@ -185,25 +222,7 @@ class Experiment(Settings):
         """
         if path is None:
             return cls()
-        try:
-            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ConfigError(
-                f"There is no file {path}. Make one with `crypto-nn config init`."
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"{path} cannot be read ({type(error).__name__}); a UTF-8 text file is due."
-            ) from None
-        except yaml.MarkedYAMLError as error:  # its own text would show the line, secrets too
-            mark = error.problem_mark
-            where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-            raise ConfigError(f"{path} is not YAML{where}: {error.problem}.") from None
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is not YAML ({type(error).__name__}).") from None
-        if settings is not None and not isinstance(settings, Mapping):
-            raise ConfigError(f"{path} holds a {type(settings).__name__}; settings are due.")
-        return cls.parse(settings or {}, str(path))
+        return cls.parse(read_settings(path), str(path))
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any], origin: str = "settings") -> "Experiment":
@@ -211,8 +230,7 @@ class Experiment(Settings):
         try:
             return cls.model_validate(settings)
         except ValidationError as error:
-            lines = [_explain(problem) for problem in error.errors()]
-            raise ConfigError(f"{origin}: " + "; ".join(lines) + ".") from None
+            raise ConfigError(f"{origin}: {told(error, cls)}.") from None
 
     def changed(self, overrides: Mapping[str, Any]) -> "Experiment":
         """This experiment with single settings replaced, by dotted path.
@@ -271,9 +289,33 @@ class Experiment(Settings):
 
     @property
     def reach(self) -> int:
-        """How many minutes the farthest-looking of the models in use looks back."""
-        others = (ModelChoice.named(text).config() for text in self.benchmark.models)
-        return max(each.reach(self.training.window) for each in (self.model.config(), *others))
+        """How many minutes the farthest-looking of the models in use looks back.
+
+        In use are the model, those of the benchmark, and those that are tuned, each as far as
+        `tuning` may let it look.
+        """
+        compared = (ModelChoice.named(text).config() for text in self.benchmark.models)
+        plain = (config.reach(self.training.window) for config in (self.model.config(), *compared))
+        return max(*plain, *(self.search_space(choice).reach for choice in self.tuned))
+
+    @property
+    def tuned(self) -> tuple[ModelChoice, ...]:
+        """The models that are tuned: the one in force, and those of `tuning.models`."""
+        return (self.model, *(ModelChoice.named(text) for text in self.tuning.models))
+
+    def search_space(self, choice: ModelChoice) -> SearchSpace:
+        """Where `tuning` looks for better settings of a model.
+
+        Raises:
+            ConfigError: a setting of the space is not known, or a value is not allowed there.
+        """
+        training = {**self.training.model_dump(), **self.tuning.training}
+        try:
+            train = TrainConfig.model_validate(training)
+        except ValidationError as error:
+            raise ConfigError(told(error, TrainConfig, "tuning.training.")) from None
+        ranges = self.tuning.space_of(choice.name)
+        return SearchSpace.of(Searched(choice.config(), train), ranges)
 
     @property
     def active_universes(self) -> tuple[str, ...]:
@@ -311,21 +353,3 @@ def add_symbols(
     text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     write_bytes(path, text.encode())
     return experiment
-
-
-_PRIVATE = ("sources", "database")
-"""Where a key or an address with its password may stand by mistake: texts are not repeated."""
-
-
-def _explain(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or "the settings"
-    if problem["type"] == "extra_forbidden":
-        return f"{where} is not a setting"
-    if problem["loc"][:1] == ("alerts",):  # may hold a secret address: never shown
-        return f"{where}: {problem['msg']}"
-    if problem["type"] == "value_error":
-        return f"{where}: {problem['ctx']['error']}"
-    told = problem["input"]
-    if where.split(".")[0] in _PRIVATE and not isinstance(told, int | float | None):
-        return f"{where}: {problem['msg']}"
-    return f"{where} is {told!r}: {problem['msg']}"

@@ -11,7 +11,7 @@ import yaml
 from crypto_nn_tests.market import ROOT
 
 SOURCES = sorted((ROOT / "crypto_nn").rglob("*.py"))
-HEAVY = ("torch", "evidently", "sklearn", "matplotlib")
+HEAVY = ("torch", "evidently", "sklearn", "matplotlib", "lightgbm", "optuna")
 CLIENTS = ("psycopg", "supabase", "postgrest", "polygon", "massive", "websockets", "urllib3")
 
 

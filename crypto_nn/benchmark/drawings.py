@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from crypto_nn import pictures
-from crypto_nn.benchmark.document import Drawing
 from crypto_nn.benchmark.leaderboard import Standing
 from crypto_nn.benchmark.result import BenchmarkResult
+from crypto_nn.pictures.document import Drawing
 
 
 def skill_drawing(there: Sequence[Standing], horizon: int) -> Drawing:

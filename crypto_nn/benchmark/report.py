@@ -4,7 +4,17 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from crypto_nn.benchmark.document import (
+from crypto_nn.benchmark.leaderboard import Standing, standings
+from crypto_nn.benchmark.result import BenchmarkResult
+from crypto_nn.benchmark.tables import (
+    by_symbol_blocks,
+    confidence_blocks,
+    horizon_blocks,
+    over_time_blocks,
+    speed_blocks,
+)
+from crypto_nn.benchmark.words import percent
+from crypto_nn.pictures.document import (
     Block,
     Code,
     Document,
@@ -15,18 +25,8 @@ from crypto_nn.benchmark.document import (
     Verdicts,
     Words,
 )
-from crypto_nn.benchmark.html import to_html
-from crypto_nn.benchmark.leaderboard import Standing, standings
-from crypto_nn.benchmark.markdown import to_markdown
-from crypto_nn.benchmark.result import BenchmarkResult
-from crypto_nn.benchmark.tables import (
-    by_symbol_blocks,
-    confidence_blocks,
-    horizon_blocks,
-    over_time_blocks,
-    speed_blocks,
-)
-from crypto_nn.benchmark.words import percent
+from crypto_nn.pictures.document_html import to_html
+from crypto_nn.pictures.document_markdown import to_markdown
 
 HEADLINE_SEEDS = 5  # fewer seeds make no headline
 SIZING = {
@@ -109,7 +109,7 @@ def _setting(result: BenchmarkResult) -> list[Block]:
         ("costs", f"{costs} bp per round trip (fees + slippage)"),
         ("intervals", f"{100 * config.level:g} %, {config.resamples:,} draws of whole days"),
         ("seeds", ", ".join(map(str, config.seeds))),
-        ("trials so far", f"{source.num_trials:,} versions trained"),
+        ("trials so far", f"{source.num_trials:,} versions and trials"),
         ("lake snapshot", "not stated" if source.snapshot is None else str(source.snapshot)),
         ("code", source.code_version or "not stated"),
         ("machine", source.machine or "not stated"),

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from crypto_nn.benchmark.document import Block, Heading, Table, Words
 from crypto_nn.benchmark.drawings import (
     confusion_drawing,
     equity_drawing,
@@ -15,6 +14,7 @@ from crypto_nn.benchmark.drawings import (
 from crypto_nn.benchmark.leaderboard import Standing, best, facts, fold_figures, standings
 from crypto_nn.benchmark.result import BenchmarkResult
 from crypto_nn.benchmark.words import number, percent
+from crypto_nn.pictures.document import Block, Heading, Table, Words
 
 
 def horizon_blocks(

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from crypto_nn.cli.shared import First, Last, Month, Symbols, console, graph, group, print_rows
+from crypto_nn.cli.shared import (
+    First,
+    Last,
+    Month,
+    Symbols,
+    console,
+    graph,
+    group,
+    model_store,
+    print_rows,
+)
 from crypto_nn.environment import use_yaml
 from crypto_nn.errors import ConfigError
 
@@ -92,14 +102,22 @@ def train(
     model: Annotated[str | None, typer.Option(help="A model's name.")] = None,
     preset: Annotated[str | None, typer.Option(help="small or full.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:0 …")] = None,
+    pretrained: Annotated[
+        str | None, typer.Option(help="Begin from this version, or from `champion:ETH-USDT`.")
+    ] = None,
 ) -> None:
     """Train, benchmark and, where it is better, promote a new version.
 
     Example: crypto-nn train --universe BTC-USDT --model LSTMPricePredictor --device cpu
+    Example: crypto-nn train --universe BTC-USDT --pretrained champion:ETH-USDT
     """
     if config is not None:
         use_yaml(config)
     wanted = {"model.name": model, "model.preset": preset, "training.device": device}
+    if pretrained is not None:
+        from crypto_nn.inference.registry import resolve
+
+        wanted["training.pretrained"] = resolve(model_store(), pretrained)
     from crypto_nn.benchmark.terminal import print_leaderboard, wide_console
 
     running = graph()

@@ -53,3 +53,21 @@ def rollback(universe: str, reason: Annotated[str, typer.Option(help="Why.")] = 
 
     champion = registry.rollback(lake(), model_store(), universe, reason, now())
     console.print(f"{champion.version} answers for {universe} since {champion.at}.")
+
+
+@commands.command()
+def prune(
+    keep: Annotated[int, typer.Option(min=1, help="Newest versions of each universe that stay.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove versions that nothing needs; the best, and all that ever answered, stay.
+
+    Example: crypto-nn models prune --keep 20 --dry-run
+    """
+    from dataclasses import asdict
+
+    from crypto_nn.inference.retention import remove_spent, spent_versions
+
+    gone = (spent_versions if dry_run else remove_spent)(lake(), model_store(), keep)
+    title = "Versions that would be removed" if dry_run else "Versions removed"
+    print_rows([asdict(each) for each in gone], title=title)

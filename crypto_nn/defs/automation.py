@@ -38,7 +38,17 @@ WATCH = dg.define_asset_job(
     selection=dg.AssetSelection.assets("drift_report"),
     description="Test a day for drift (symbol × day).",
 )
-JOBS: list[Any] = [REFRESH, RETRAIN, PREDICT, WATCH, upkeep, refill_gaps]
+CUT = dg.define_asset_job(
+    "cut_splits",
+    selection=dg.AssetSelection.assets("splits"),
+    description="Cut a universe's history into folds again (universe).",
+)
+TUNE = dg.define_asset_job(
+    "tune",
+    selection=dg.AssetSelection.assets("tuning_study"),
+    description="Search for better settings of a model; nothing is promoted (universe × model).",
+)
+JOBS: list[Any] = [REFRESH, RETRAIN, PREDICT, WATCH, CUT, TUNE, upkeep, refill_gaps]
 
 _ON = EXPERIMENT.automation.enabled
 _SCHEDULES_ON = dg.DefaultScheduleStatus.RUNNING if _ON else dg.DefaultScheduleStatus.STOPPED

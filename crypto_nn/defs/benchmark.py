@@ -69,6 +69,7 @@ def _run(
     experiment: Experiment,
     folds: tuple[Fold, ...],
 ) -> BenchmarkResult:
+    from crypto_nn.benchmark.tried import num_tried
     from crypto_nn.benchmark.walk_forward import run_benchmark
     from crypto_nn.training.dataset import load_panel
 
@@ -89,12 +90,15 @@ def _run(
         ),
         platform.work / "benchmark",
         _provenance(platform, experiment, universe, snapshot),
-        lake.count("checkpoints"),
+        num_tried(lake, universe),
     )
 
 
 def contestants(experiment: Experiment, platform: Platform) -> "list[Contestant]":
-    """The configured model, further ones that the YAML names, and the baselines."""
+    """The configured model, further ones that the YAML names, and the baselines.
+
+    Networks begin from nothing: a pretrained version may have seen the folds' test rows.
+    """
     from crypto_nn.benchmark.contestants import NetworkContestant, baselines
 
     chosen = [(experiment.model.name, experiment.model.preset)]
@@ -103,7 +107,8 @@ def contestants(experiment: Experiment, platform: Platform) -> "list[Contestant]
     networks = []
     for name, preset in dict.fromkeys(chosen):
         choice = experiment.changed({"model.name": name, "model.preset": preset})
-        networks.append(NetworkContestant(f"{name}:{preset}", recipe_of(choice, platform)))
+        recipe = recipe_of(choice, platform).from_nothing()
+        networks.append(NetworkContestant(f"{name}:{preset}", recipe))
     return [*networks, *baselines(experiment.benchmark.baselines)]
 
 
@@ -129,10 +134,10 @@ def _verdicts(result: BenchmarkResult) -> list[str]:
 
 def _describe(result: BenchmarkResult, page: Path, made_at: np.datetime64) -> dict[str, Any]:
     """The leaderboard as a table, the report's drawings, and where the page lies."""
-    from crypto_nn.benchmark.document import Drawing
-    from crypto_nn.benchmark.html import to_html
     from crypto_nn.benchmark.leaderboard import leaderboard
     from crypto_nn.benchmark.report import compose
+    from crypto_nn.pictures.document import Drawing
+    from crypto_nn.pictures.document_html import to_html
 
     document = compose(result, made_at)
     write_bytes(page, to_html(document).encode())

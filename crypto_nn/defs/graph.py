@@ -19,10 +19,13 @@ from crypto_nn.errors import ConfigError
 from crypto_nn.experiments import Experiment
 from crypto_nn.features.labels import MINUTE
 from crypto_nn.features.splits import LOCK_BOX
+from crypto_nn.models import MODELS
 from crypto_nn.monitoring.alerts import Alert
 from crypto_nn.sources import FilesConfig
 
 FAR = np.datetime64("2262-01-01", "us")
+TAKERS = {"retrain": ("checkpoint", "benchmark_report"), "tune": ("tuning_study",)}
+"""Who takes settings that are different in one run alone, by job."""
 DAGSTER_YAML = Path(__file__).parents[2] / "data" / "dagster_home" / "dagster.yaml"
 
 
@@ -116,6 +119,23 @@ class Graph:
         for name in (universe,) if universe else self.experiment.active_universes:
             self.experiment.members(name)
             self.run("retrain", [name], overrides, {"reason": "manual", "universe": name})
+
+    def tune(
+        self, universe: str, model: str | None = None, overrides: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Search for better settings of a model; the search's row of `tuning_study`."""
+        self.experiment.members(universe)
+        where = {"universe": universe}
+        lake, name = self.platform.lake, model or self.experiment.model.name
+        if name not in MODELS:
+            raise ConfigError(f"There is no model {name!r}; there are {', '.join(MODELS)}.")
+        if not lake.has("splits") or not lake.count("splits", where):
+            self.run("cut_splits", [universe])
+        key = dg.MultiPartitionKey({"universe": universe, "model": name})
+        self.run("tune", [key], overrides, {"reason": "manual", **where})
+        rows = lake.read("tuning_study", where={**where, "model": name}).to_pylist()
+        newest: dict[str, Any] = max(rows, key=lambda row: row["made_at"])
+        return newest
 
     def outcome(self, universe: str) -> tuple[list[dict[str, str]], str]:
         """The leaderboard's rows after a retraining, and what became of the new version."""
@@ -256,7 +276,7 @@ class Graph:
         definition = self.definitions.resolve_job_def(job)
         config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         if overrides:
-            takers = [name for name in ("checkpoint", "benchmark_report") if job == "retrain"]
+            takers = TAKERS.get(job, ())
             config["ops"] = {name: {"config": {"set": dict(overrides)}} for name in takers}
         one = len(keys) == 1
         first, last = keys[0], keys[-1]

@@ -71,11 +71,12 @@ def champion(
 
 
 def _candidate(platform: Platform, universe: str) -> str:
-    """The version that was asked for last."""
+    """The version that was asked for last; the best ones of searches were not asked for."""
     rows = TableReader(platform.lake, "checkpoints").read(where={"universe": universe}).to_pylist()
+    rows = [row for row in rows if row["launched_at"] is not None]
     if not rows:
         raise ModelError(f"{universe} has no trained version. Materialise `checkpoint` first.")
-    version: str = max(rows, key=lambda row: row["launched_at"] or row["trained_at"])["version"]
+    version: str = max(rows, key=lambda row: row["launched_at"])["version"]
     return version
 
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pyarrow as pa
@@ -16,7 +16,16 @@ from crypto_nn.errors import ConfigError
 from crypto_nn.experiments import Experiment
 from crypto_nn.features.labels import MINUTE
 from crypto_nn.features.splits import Fold, Splits
+from crypto_nn.pictures.document import Drawing
+from crypto_nn.pictures.document_html import to_html
+from crypto_nn.store.atomic import write_bytes
+from crypto_nn.store.runs import KNOWN, recorded
+from crypto_nn.training.inspected import INSPECTION, Inspection
+from crypto_nn.training.progress import told_in_lines
 from crypto_nn.training.record import Lineage, Recipe, TrainedVersion
+
+if TYPE_CHECKING:
+    from crypto_nn.features.panel import Panel
 
 
 def recipe_of(experiment: Experiment, platform: Platform) -> Recipe:
@@ -52,33 +61,14 @@ def checkpoint(
     version. A run that was killed goes on from its last checkpoint.
     """
     from crypto_nn.inference.predictor import ModelInference
-    from crypto_nn.training.dataset import load_panel
-    from crypto_nn.training.identity import version_id
-    from crypto_nn.training.preparation import prepare
-    from crypto_nn.training.reload import reload_version
-    from crypto_nn.training.version import train_version
 
     universe = context.partition_key
     experiment = platform.experiment(config)
-    names = platform.feature_set(experiment).names
-    recipe = recipe_of(experiment, platform)
     fold = Splits.from_arrow(splits.read(where={"universe": universe})).nightly
-    _check_embargo(experiment, fold)
-    snapshot, members = platform.lake.snapshot(), experiment.members(universe)
-    start = fold.start - experiment.reach * MINUTE
-    panel = load_panel(platform.lake, members, names, start, fold.end, snapshot)
-    version = version_id(prepare(panel, fold, recipe), recipe)
-    if version in platform.models.versions(recipe.model):
-        context.log.info("%s exists already: same data, settings and code.", version)
-        trained = reload_version(platform.models, recipe.model, version)
-    else:
-        lineage = Lineage(snapshot, _parent(platform, universe), universe, experiment.digest())
-        trained = train_version(panel, fold, recipe, platform.work, lineage, _tell(context))
-        platform.models.save(trained.model, trained.version, trained.files)
-        shutil.rmtree(platform.work / version, ignore_errors=True)
-    parts = [_tables(platform, universe, trained)]
-    yield dg.Output(Partitions(parts, lambda: _describe(trained)))
-    again = ModelInference.load(platform.models, version).validation_loss(panel)
+    trained, panel = _train(context, platform, experiment, fold)
+    parts = [tables_of(platform, universe, trained)]
+    yield dg.Output(Partitions(parts, lambda: _describe(platform, trained)))
+    again = ModelInference.load(platform.models, trained.version).validation_loss(panel)
     yield dg.AssetCheckResult(
         check_name="checkpoint_reproduces_its_validation_loss",
         passed=abs(again - trained.validation_loss) < 1e-6,
@@ -86,7 +76,70 @@ def checkpoint(
     )
 
 
-def _check_embargo(experiment: Experiment, fold: Fold) -> None:
+def _train(
+    context: dg.AssetExecutionContext, platform: Platform, experiment: Experiment, fold: Fold
+) -> "tuple[TrainedVersion, Panel]":
+    """The version of these settings, trained or found; and the rows that it learns from."""
+    from crypto_nn.training.dataset import load_panel
+    from crypto_nn.training.identity import version_id
+    from crypto_nn.training.preparation import prepare
+    from crypto_nn.training.reload import reload_version
+    from crypto_nn.training.version import train_version
+
+    universe, snapshot = context.partition_key, platform.lake.snapshot()
+    names, members = platform.feature_set(experiment).names, experiment.members(universe)
+    recipe, facts = recipe_of(experiment, platform), _facts(context, experiment, snapshot)
+    with recorded(platform.lake, universe, context.run.run_id, facts, platform.now) as run:
+        check_embargo(experiment, fold)
+        start = fold.start - experiment.reach * MINUTE
+        panel = load_panel(platform.lake, members, names, start, fold.end, snapshot)
+        version = version_id(prepare(panel, fold, recipe), recipe)
+        run["version"] = version
+        if version in platform.models.versions(recipe.model):
+            context.log.info("%s exists already: same data, settings and code.", version)
+            trained = reload_version(platform.models, recipe.model, version)
+            run["state"] = KNOWN
+        else:
+            parent = parent_of(platform, universe)
+            lineage = Lineage(snapshot, parent, universe, experiment.digest())
+            begin = _pretrained(platform, recipe)
+            tell = told_in_lines(context.log.info)
+            trained = train_version(panel, fold, recipe, platform.work, lineage, tell, begin)
+            platform.models.save(trained.model, trained.version, trained.files)
+            shutil.rmtree(platform.work / version, ignore_errors=True)
+        run |= _outcome(trained)
+    return trained, panel
+
+
+def _facts(
+    context: dg.AssetExecutionContext, experiment: Experiment, snapshot: int
+) -> dict[str, Any]:
+    """What is written down of a training when it begins."""
+    groups = {"features", "labels", "splits", "model", "training"}
+    return {
+        "model": experiment.model.name,
+        "preset": experiment.model.preset,
+        "reason": context.run.tags.get("reason"),
+        "seed": experiment.training.seed,
+        "settings": json.dumps(experiment.model_dump(mode="json", include=groups)),
+        "config_hash": experiment.digest(),
+        "snapshot": snapshot,
+    }
+
+
+def _outcome(trained: TrainedVersion) -> dict[str, Any]:
+    """What is written down of a training when it ends."""
+    return {
+        "epochs": len(trained.history),
+        "parameters": trained.parameters,
+        "validation_loss": trained.validation_loss,
+        "metrics": json.dumps(dict(trained.metrics)),
+        "code_hash": trained.code_hash,
+        "machine": json.dumps(trained.config["environment"]),
+    }
+
+
+def check_embargo(experiment: Experiment, fold: Fold) -> None:
     """A longer window than the splits were cut for would look into the part before."""
     due = experiment.reach + max(experiment.labels.horizons)
     if fold.embargo < due:
@@ -98,28 +151,24 @@ def _check_embargo(experiment: Experiment, fold: Fold) -> None:
         )
 
 
-def _parent(platform: Platform, universe: str) -> str | None:
+def parent_of(platform: Platform, universe: str) -> str | None:
+    """The version that answers for a universe now."""
     from crypto_nn.inference.registry import champion_of
 
     champion = champion_of(platform.models, universe)
     return champion.version if champion else None
 
 
-def _tell(context: dg.AssetExecutionContext) -> Any:
-    told = {"epoch": 0}
-
-    def tell(progress: Any) -> None:
-        if progress.epoch > told["epoch"]:
-            told["epoch"] = progress.epoch
-            context.log.info(
-                "epoch %d of %d: loss %.4f, validation %.4f",
-                progress.epoch, progress.epochs, progress.train_loss, progress.validation_loss,
-            )  # fmt: skip
-
-    return tell
+def _pretrained(platform: Platform, recipe: Recipe) -> dict[str, bytes] | None:
+    """The files of the version that the recipe begins from, where it names one."""
+    version = recipe.train.pretrained
+    if version is None:
+        return None
+    return platform.models.load(platform.models.find(version), version)
 
 
-def _tables(platform: Platform, universe: str, trained: TrainedVersion) -> Tables:
+def tables_of(platform: Platform, universe: str, trained: TrainedVersion) -> Tables:
+    """The rows of a version in `checkpoints` and `training_history`."""
     keys = {"universe": universe, "version": trained.version}
     kept = platform.lake.has("checkpoints") and platform.lake.read("checkpoints", where=keys)
     trained_at = kept["trained_at"][0].as_py() if kept else None
@@ -147,6 +196,7 @@ def _tables(platform: Platform, universe: str, trained: TrainedVersion) -> Table
             "validation_loss": record.validation_loss,
             "learning_rate": record.learning_rate,
             "seconds": record.seconds,
+            "validation_accuracy": record.validation_accuracy,
         }
         for record in trained.history
     ]
@@ -155,13 +205,20 @@ def _tables(platform: Platform, universe: str, trained: TrainedVersion) -> Table
     return Tables(keys, tables)
 
 
-def _describe(trained: TrainedVersion) -> dict[str, Any]:
+def _describe(platform: Platform, trained: TrainedVersion) -> dict[str, Any]:
+    from crypto_nn.training.card_page import card_page, pictures_of
+
+    inspection = Inspection.model_validate_json(trained.files[INSPECTION])
+    page = platform.reports / "models" / f"{trained.version}.html"
+    write_bytes(page, to_html(card_page(trained, inspection)).encode())
+    drawings = [block for block in pictures_of(inspection) if isinstance(block, Drawing)]
     title = f"Loss of {trained.model} {trained.version} (nats)"
     picture = pictures.loss_curves(
         [record.train_loss for record in trained.history],
         [record.validation_loss for record in trained.history],
         title=title,
     )
+    looks = "\n\n".join(pictures.markdown(each.picture, each.alt) for each in drawings)
     return {
         "version": trained.version,
         "model": trained.model,
@@ -169,5 +226,7 @@ def _describe(trained: TrainedVersion) -> dict[str, Any]:
         "validation_loss": trained.validation_loss,
         "metrics": dg.MetadataValue.json(dict(trained.metrics)),
         "loss": dg.MetadataValue.md(pictures.markdown(picture, title)),
+        **({"looks_at": dg.MetadataValue.md(looks)} if looks else {}),
         "card": dg.MetadataValue.md(trained.files["card.md"].decode()),
+        "page": dg.MetadataValue.path(str(page)),
     }

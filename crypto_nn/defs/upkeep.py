@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from crypto_nn.defs.resources import Platform
+from crypto_nn.inference.retention import remove_spent
 from crypto_nn.store.atomic import sweep
 from crypto_nn.store.lake import Lake
 
@@ -35,8 +36,13 @@ def tidy_up(context: dg.OpExecutionContext, platform: Platform) -> None:
     """The snapshots that kept checkpoints learned from stay readable."""
     pinned = pinned_snapshots(platform.lake)
     done = platform.lake.maintain(pinned, keep=KEPT_SNAPSHOTS)
+    gone = remove_spent(
+        platform.lake, platform.models, platform.experiment().automation.keep_versions
+    )
     swept = [*sweep(platform.raw.root), *platform.models.sweep(), *_forget(platform.work)]
     context.log.info("%s; %d stale temporary files removed; pinned %s", done, len(swept), pinned)
+    if gone:
+        context.log.info("Versions removed: %s", ", ".join(each.version for each in gone))
     mirrored = platform.mirror.flush(force=True)
     if mirrored.waiting or mirrored.set_aside:
         context.log.warning("The database lacks rows: %s", mirrored.metadata())

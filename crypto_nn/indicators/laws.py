@@ -22,7 +22,7 @@ _MANY = 3000  # bars after which a law that runs once per bar has seen enough
 
 
 class LawError(CryptoNNError):
-    """An indicator breaks a law."""
+    """An indicator, or a model, breaks a law that all of its kind keep."""
 
 
 class LawUntriedError(CryptoNNError):

@@ -22,6 +22,7 @@ from crypto_nn.training.evaluation import BATCH, evenly, log_loss, predict_logit
 from crypto_nn.training.preparation import prepare
 from crypto_nn.training.record import Recipe
 from crypto_nn.training.version import CONFIG, FORMAT, WEIGHTS, window_tensors
+from crypto_nn.training.windows import WindowTensors
 
 Probabilities_RHC = NDArray[np.float64]
 
@@ -139,20 +140,25 @@ class ModelInference:
         self, panel: Panel, ends: NDArray[np.int64], batch_size: int = BATCH
     ) -> NDArray[np.float32]:
         """What the network says before calibration (R, H, 3); the errors of `predict`."""
+        windows, rows = self.windows(panel, ends)
+        if not len(rows):
+            return np.empty((0, len(self.horizons), 3), dtype=np.float32)
+        with self.thread_limit():
+            return predict_logits(self.network, windows, rows, batch_size).numpy()
+
+    def windows(self, panel: Panel, ends: NDArray[np.int64]) -> tuple[WindowTensors, torch.Tensor]:
+        """The rows that these windows need, as the network sees them, and their ends among these.
+
+        Raises the errors of `predict`.
+        """
         ends = np.asarray(ends, dtype=np.int64)
         self._check(panel, ends)
-        if not len(ends):
-            return np.empty((0, len(self.horizons), 3), dtype=np.float32)
-        first = int(ends.min()) - self.reach + 1
-        piece = panel.take(slice(first, int(ends.max()) + 1))
+        first, last = (int(ends.min()) - self.reach + 1, int(ends.max())) if len(ends) else (0, -1)
+        piece = panel.take(slice(first, last + 1))
         scaled_NF = self.scaler.transform(piece.x_NF)
         symbol_N = self._own_symbols(panel)[piece.symbol_N]
         windows = window_tensors(piece, scaled_NF, symbol_N, self.inputs)
-        with self.thread_limit():
-            answers_RHC = predict_logits(
-                self.network, windows, torch.from_numpy(ends - first), batch_size
-            )
-        return answers_RHC.numpy()
+        return windows, torch.from_numpy(ends - first)
 
     def validation_loss(self, panel: Panel) -> float:
         """The validation loss that it was chosen by, computed again; its fold must lie in `panel`.

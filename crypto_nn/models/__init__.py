@@ -56,6 +56,13 @@ def build(name: str, config: ModelConfig, inputs: Inputs) -> nn.Module:
     return model(config, inputs)
 
 
+def __getattr__(name: str) -> Any:
+    """The class of a model, such as `TransformerPredictor`; torch loads when it is asked for."""
+    if name not in MODELS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return MODELS[name].load()
+
+
 __all__ = [
     "MODELS",
     "Inputs",

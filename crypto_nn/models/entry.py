@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from crypto_nn.errors import ConfigError
+from crypto_nn.mistakes import told
 from crypto_nn.models.configs.base import ModelConfig
 
 if TYPE_CHECKING:
@@ -53,4 +54,5 @@ class ModelEntry:
         try:
             return self.config.model_validate(dict(settings))
         except ValidationError as error:
-            raise ConfigError(f"Settings of model {self.name!r}: {error}") from None
+            reasons = told(error, self.config, "model.settings.")
+            raise ConfigError(f"Model {self.name!r}: {reasons}.") from None

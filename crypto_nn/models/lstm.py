@@ -9,6 +9,7 @@
 from torch import Tensor, nn
 
 from crypto_nn.models.configs.lstm import LSTMConfig
+from crypto_nn.models.dropout import ByteDropout
 from crypto_nn.models.embedding import WindowEmbedding
 from crypto_nn.models.heads import HorizonHeads
 from crypto_nn.models.initialise import initialise
@@ -48,7 +49,7 @@ class LSTMPricePredictor(nn.Module):
         )
         self.norm = nn.LayerNorm(config.hidden)
         self.attend = TemporalAttention(config.hidden, config.attention)
-        self.drop = nn.Dropout(config.dropout)
+        self.drop = ByteDropout(config.dropout)
         initialise(self)
         self.head = HorizonHeads(inputs, config.hidden, config.head, config.dropout)
 

@@ -14,6 +14,7 @@ from crypto_nn.pictures.leaderboard_bars import leaderboard_bars
 from crypto_nn.pictures.loss_curves import loss_curves
 from crypto_nn.pictures.price_chart import price_chart
 from crypto_nn.pictures.reliability_diagrams import reliability_diagrams
+from crypto_nn.pictures.tuning_plots import pareto_front, setting_importance, tuning_history
 
 __all__ = [
     "Hours",
@@ -29,6 +30,9 @@ __all__ = [
     "leaderboard_bars",
     "loss_curves",
     "markdown",
+    "pareto_front",
     "price_chart",
     "reliability_diagrams",
+    "setting_importance",
+    "tuning_history",
 ]

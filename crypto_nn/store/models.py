@@ -88,6 +88,19 @@ class ModelStore:
         """Whether a version is there."""
         return (self.path(name, version) / MANIFEST).is_file()
 
+    def remove(self, name: str, version: str) -> None:
+        """Remove a version: it goes at once, or, where the process dies, not at all.
+
+        Raises:
+            ModelError: there is no such version.
+        """
+        path = self.path(name, version)
+        _read_manifest(path)
+        gone = temporary_beside(path)
+        os.rename(path, gone)
+        sync(path.parent)
+        shutil.rmtree(gone)
+
     def names(self) -> tuple[str, ...]:
         """The models of which there are versions, in order."""
         found = (path.parent.parent.name for path in self.root.glob(f"*/*/{MANIFEST}"))

@@ -263,10 +263,79 @@ epoch INTEGER number of the pass, from 1
 train_loss DOUBLE mean training loss, nats
 validation_loss DOUBLE mean validation loss, nats
 learning_rate DOUBLE at the end of the epoch
-seconds DOUBLE wall time of the epoch"""),
+seconds DOUBLE wall time of the epoch
+validation_accuracy DOUBLE mean recall of the classes, over horizons; null where not recorded"""),
     ("universe",),
     ("universe", "version", "epoch"),
     "How each version learned, epoch by epoch.",
+)
+RUNS = TableSpec(
+    "runs",
+    _columns(f"""{_UNIVERSE}run VARCHAR id of Dagster's run
+version VARCHAR version in the model store; null where none came of it
+model VARCHAR name of the architecture
+preset VARCHAR size of the architecture
+state VARCHAR running, complete, known (the version was there already), failed, stopped or killed
+error VARCHAR why it failed
+reason VARCHAR what started it: manual, nightly, drift or none told
+started_at TIMESTAMP when it began, UTC
+ended_at TIMESTAMP when it ended, UTC; null while it runs
+seed BIGINT seed of first weights, order of windows and dropout
+epochs INTEGER epochs that were trained
+parameters BIGINT number of trained weights
+validation_loss DOUBLE cross-entropy on the validation rows, nats
+metrics VARCHAR JSON of measured metrics
+settings VARCHAR JSON of the whole experiment
+config_hash VARCHAR SHA-256 of the settings
+code_hash VARCHAR SHA-256 of the code that trained it
+snapshot BIGINT lake snapshot whose rows were learned from
+machine VARCHAR JSON of what bits depend on: processor, threads, libraries"""),
+    ("universe", "run"),
+    ("universe", "started_at", "run"),
+    "One row per training that was started, whatever became of it.",
+)
+TUNING_STUDY = TableSpec(
+    "tuning_study",
+    _columns(f"""{_UNIVERSE}study VARCHAR universe, model, and a hash of rows, settings and code
+model VARCHAR name of the architecture
+objective VARCHAR single (log-loss) or multi (log-loss skill against latency)
+asked BIGINT trials that were asked for
+complete BIGINT trials that were trained to their end
+pruned BIGINT trials that were ended early
+failed BIGINT trials that could not be trained
+waiting BIGINT trials that are queued for the next call
+best_trial BIGINT number of the best trial; null where none is complete
+best_value DOUBLE its validation log-loss in nats, or its log-loss skill where objective is multi
+best_version VARCHAR its version in the model store
+params VARCHAR JSON of its settings, by dotted path
+space VARCHAR JSON of what could vary
+importance VARCHAR JSON of the share of differences that each setting explains
+front VARCHAR JSON of the numbers of the trials that no other beats in every objective
+snapshot BIGINT lake snapshot whose rows were searched on
+made_at TIMESTAMP when this was written, UTC"""),
+    ("universe",),
+    ("universe", "study"),
+    "One row per search over settings.",
+)
+TRIALS = TableSpec(
+    "trials",
+    _columns(f"""{_UNIVERSE}study VARCHAR universe, model, and a hash of rows, settings and code
+number BIGINT number of the trial in its study, from 0
+model VARCHAR name of the architecture
+state VARCHAR complete, pruned (ended early) or failed
+params VARCHAR JSON of its settings, by dotted path
+value DOUBLE validation log-loss, nats; of a pruned trial null; with several objectives the skill
+skill VARCHAR JSON of the log-loss skill on validation rows, by horizon in minutes
+sharpe DOUBLE net Sharpe ratio by the year on validation days, at the headline cost
+latency_p99_ms DOUBLE time of one window on one thread, 99th percentile, ms
+version VARCHAR what it trained, whether that is kept or not; null where it trained several
+started_at TIMESTAMP when it began, UTC
+ended_at TIMESTAMP when it ended, UTC
+seed BIGINT seed of training
+error VARCHAR why it failed"""),
+    ("universe",),
+    ("universe", "study", "number"),
+    "Every trial of every search, once; the deflated Sharpe ratio counts them.",
 )
 BENCHMARK_REPORT = TableSpec(
     "benchmark_report",
@@ -378,8 +447,8 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
         for spec in (
             BARS, QUARANTINED_BARS, BAR_GAPS, LIVE_BARS, PARTITION_INPUTS, GAP_REPAIRS, FEATURES,
             FEATURE_CATALOG, LABELS, SPLITS, CHECKPOINTS,
-            TRAINING_HISTORY, BENCHMARK_REPORT, CHAMPION_HISTORY, PREDICTIONS, DRIFT_REPORT,
-            DRIFT_DECISIONS, MODEL_METRICS, ALERTS,
+            TRAINING_HISTORY, RUNS, TUNING_STUDY, TRIALS, BENCHMARK_REPORT, CHAMPION_HISTORY,
+            PREDICTIONS, DRIFT_REPORT, DRIFT_DECISIONS, MODEL_METRICS, ALERTS,
         )
     }
 )  # fmt: skip

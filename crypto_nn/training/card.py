@@ -4,11 +4,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crypto_nn.training.inspected import Inspection
 from crypto_nn.training.record import EpochRecord
 from crypto_nn.training.scores import MODEL, Score, Scores
 
 
-def model_card(config: Mapping[str, Any], scores: Scores, history: Sequence[EpochRecord]) -> str:
+def model_card(
+    config: Mapping[str, Any],
+    scores: Scores,
+    history: Sequence[EpochRecord],
+    inspection: Inspection | None = None,
+) -> str:
     """Markdown for a person who wonders whether to trust the version (Mitchell et al. 2019)."""
     return "\n".join(
         [
@@ -35,6 +41,7 @@ def model_card(config: Mapping[str, Any], scores: Scores, history: Sequence[Epoc
             "",
             _confidence(config),
             "",
+            *(_looks(inspection) if inspection else []),
             "## Training",
             "",
             *_training(config, history),
@@ -112,6 +119,33 @@ def _confidence(config: Mapping[str, Any]) -> str:
     )
 
 
+def _looks(inspection: Inspection) -> list[str]:
+    """What it looks at, in words; its page has the pictures."""
+    lines = [
+        f"- {name}: the newest {profile.half_life()} of {profile.minutes * len(profile.mean)} "
+        "minutes carry half of the weight"
+        for name, profile in inspection.attention.items()
+    ]
+    for name, gate in inspection.gates.items():
+        calm, wild = (
+            ", ".join(f"{branch} {share:.0%}" for branch, share in zip(gate.branches, shares))
+            for shares in (gate.shares[0], gate.shares[-1])
+        )
+        lines.append(f"- {name}: {calm} in the calmest fifth of windows, {wild} in the wildest")
+    recalled = [episode for example in inspection.examples for episode in example.episodes]
+    if recalled:
+        known = [episode for episode in recalled if episode.outcomes[0] >= 0]
+        lines.append(
+            f"- recalled for {len(inspection.examples)} windows: {len(recalled)} episodes from "
+            f"{min(e.at for e in recalled)[:10]} to {max(e.at for e in recalled)[:10]}, "
+            f"{len(known)} with a known outcome after {inspection.horizons[0]} min"
+        )
+    if not lines:
+        return []
+    return ["## What it looks at", "", f"Means over {inspection.windows} validation windows.", "",
+            *lines, ""]  # fmt: skip
+
+
 def _training(config: Mapping[str, Any], history: Sequence[EpochRecord]) -> list[str]:
     best = history[config["best_epoch"] - 1]
     seconds = math.fsum(record.seconds for record in history)
@@ -121,5 +155,6 @@ def _training(config: Mapping[str, Any], history: Sequence[EpochRecord]) -> list
         f"- kept epoch {best.epoch}: validation log-loss {best.validation_loss:.4f}, "
         f"training loss {best.train_loss:.4f}",
         f"- parent version: {config['lineage']['parent'] or 'none'}",
+        f"- began from: {config['lineage'].get('pretrained') or 'random weights'}",
     ]
     return lines

@@ -1,14 +1,17 @@
 """What a user sets about training. Free of torch, so that settings load fast."""
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from crypto_nn.errors import ConfigError
 
 
 class TrainConfig(BaseModel):
     """How a model learns: what it sees in an epoch, which loss, which steps, when it stops."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     window: int = Field(
         default=48, ge=2, le=1440, description="bars that a model looks back on, minutes"
@@ -18,6 +21,9 @@ class TrainConfig(BaseModel):
     )
     max_windows: int = Field(
         default=20_000, ge=1, description="windows drawn for one epoch, at most"
+    )
+    balance_symbols: bool = Field(
+        default=False, description="draw each symbol of a universe equally often, however long"
     )
     max_validation_windows: int = Field(
         default=20_000, ge=1, description="windows of the validation loss, evenly spaced, at most"
@@ -65,21 +71,42 @@ class TrainConfig(BaseModel):
     class_weights: bool = Field(
         default=False, description="weigh classes by their rarity in training"
     )
-    horizon_weights: tuple[float, ...] | None = Field(
-        default=None, description="weight of each horizon's loss; equal where not given"
+    horizon_weights: dict[int, float] | None = Field(
+        default=None,
+        description="weight of the loss at a horizon, by its minutes; those not named weigh 1",
+    )
+    trading_weight: float = Field(
+        default=0.0, ge=0, description="weight of the loss of trading on the answers; 0 is off"
+    )
+    trading_cost_bps: float = Field(
+        default=2.0,
+        ge=0,
+        description="trading: fee and slippage of opening and closing a position, basis points",
+    )
+    directional_penalty: float = Field(
+        default=0.5,
+        ge=0,
+        description="trading: fine for a position against a move larger than its cost",
     )
     uncertainty_weight: float = Field(
         default=0.1, ge=0, description="weight of the loss of the predicted variance"
     )
 
-    patience: int = Field(
-        default=10, ge=1, description="epochs without a better validation loss to wait"
+    stop_on: Literal["loss", "accuracy"] = Field(
+        default="loss",
+        description="what chooses the best epoch: validation loss, or balanced accuracy",
     )
-    min_gain: float = Field(
-        default=0.0, ge=0, description="smallest fall of the loss that counts as one"
-    )
+    patience: int = Field(default=10, ge=1, description="epochs without a better one to wait")
+    min_gain: float = Field(default=0.0, ge=0, description="smallest gain in it that counts as one")
     max_skipped: int = Field(
         default=10, ge=0, description="steps with a loss that is no number to skip before giving up"
+    )
+
+    pretrained: str | None = Field(
+        default=None, description="version whose weights training begins from; none if null"
+    )
+    freeze: Literal["nothing", "backbone"] = Field(
+        default="nothing", description="what of a pretrained version stays as it is"
     )
 
     seed: int = Field(
@@ -88,6 +115,12 @@ class TrainConfig(BaseModel):
     device: str = Field(default="cpu", description="torch device, such as cpu or cuda:0")
     threads: int | None = Field(
         default=1, ge=1, description="CPU threads; as many as torch likes if null"
+    )
+    processes: int = Field(
+        default=1, ge=1, description="processes that share each batch; with cuda, one per GPU"
+    )
+    processes_timeout_s: int = Field(
+        default=300, ge=1, description="processes: how long one waits for another, seconds"
     )
     amp: Literal["off", "bf16", "fp16"] = Field(
         default="off", description="reduced precision of forward"
@@ -103,6 +136,39 @@ class TrainConfig(BaseModel):
     def _fits_together(self) -> Self:
         if self.amp == "fp16" and self.device == "cpu":
             raise ValueError("amp fp16 needs a GPU; use bf16 or off where device is cpu")
-        if self.horizon_weights is not None and not sum(self.horizon_weights) > 0:
-            raise ValueError(f"horizon_weights {self.horizon_weights} do not sum to more than 0")
+        if self.freeze != "nothing" and self.pretrained is None:
+            raise ValueError(
+                f"freeze is {self.freeze!r} without pretrained, so that first weights would stay; "
+                "name a version, or use nothing"
+            )
+        if self.batch_size < self.processes:
+            raise ValueError(
+                f"batch_size {self.batch_size} gives {self.processes} processes nothing to share; "
+                f"make it {self.processes} or more"
+            )
+        for minutes, weight in (self.horizon_weights or {}).items():
+            if weight < 0:
+                raise ValueError(f"horizon_weights.{minutes} is {weight}; a number from 0 is due")
         return self
+
+    def weights_of(self, horizons: Sequence[int]) -> tuple[float, ...]:
+        """The weight of each of these horizons, which are minutes.
+
+        Raises:
+            ConfigError: `horizon_weights` names another horizon, or leaves all of them without.
+        """
+        named = self.horizon_weights or {}
+        there = ", ".join(map(str, horizons))
+        unknown = [minutes for minutes in named if minutes not in horizons]
+        if unknown:
+            raise ConfigError(
+                f"training.horizon_weights names {', '.join(map(str, unknown))} minutes; "
+                f"labels.horizons are {there}. Name horizons of these, or add to them"
+            )
+        weights = tuple(named.get(minutes, 1.0) for minutes in horizons)
+        if not sum(weights) > 0:
+            raise ConfigError(
+                f"training.horizon_weights gives 0 to each of the horizons {there}; nothing would "
+                "be learned. Give one of them more"
+            )
+        return weights

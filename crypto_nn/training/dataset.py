@@ -1,17 +1,23 @@
 """What the lake holds, as the arrays that training, scoring and monitoring work on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from crypto_nn.bars import Bars
-from crypto_nn.bars.calendar import TS
+from crypto_nn.bars.calendar import TS, month_slices
 from crypto_nn.errors import LakeError
 from crypto_nn.features.labels import MINUTE, Labels
 from crypto_nn.features.panel import Panel, Part
+from crypto_nn.features.scaling import Matrix
 from crypto_nn.store.lake import Lake
+
+MONTHS_AT_ONCE = 2
+"""So many months of features are read together; more of them need more memory, and gain nothing."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +69,43 @@ def load_panel(
         names: the features, in the order of the feature set.
         snapshot: read the lake as it was at this snapshot; now if not given.
 
+    Few months of features are read at a time, each into its place in the panel, so that no more
+    than the panel itself is in memory once.
+
     Raises:
         LakeError: a table or a feature is not there.
     """
-    return Panel.from_parts(load_parts(lake, symbols, names, start, end, snapshot))
+    stretch = start.astype(TS), end.astype(TS)
+    panel = Panel.from_parts(_parts(lake, symbols, (), stretch, snapshot))
+    x_NF = np.empty((len(panel), len(names)), dtype=np.float32)
+    for symbol in symbols:
+        for rows in _months_of(panel, symbol):
+            ts = panel.ts_N[rows]
+            between = ts[0], ts[-1] + MINUTE
+            table = lake.read("features", ("ts", *names), {"symbol": symbol}, *between, snapshot)
+            _write(table, ts, x_NF[rows])
+            del table
+            pa.default_memory_pool().release_unused()
+    return replace(panel, names=tuple(names), x_NF=x_NF)
+
+
+def _months_of(panel: Panel, symbol: str) -> Iterator[slice]:
+    """The rows of a symbol, a few months at a time."""
+    first = panel.slice_of(symbol).start
+    months = [rows for _, rows in month_slices(panel.ts_N[panel.slice_of(symbol)])]
+    for position in range(0, len(months), MONTHS_AT_ONCE):
+        few = months[position : position + MONTHS_AT_ONCE]
+        yield slice(first + few[0].start, first + few[-1].stop)
+
+
+def _write(table: pa.Table, ts: NDArray[np.datetime64], x_NF: Matrix) -> None:
+    """Put the features of these times where they belong; NaN for null."""
+    times = table["ts"].to_numpy().astype(TS)
+    whole = len(times) == len(ts)
+    of_features = np.searchsorted(times, ts)
+    for column, name in enumerate(table.column_names[1:]):
+        values = table[name].to_numpy()
+        x_NF[:, column] = values if whole else values[of_features]
 
 
 def load_parts(
@@ -77,15 +116,25 @@ def load_parts(
     end: np.datetime64,
     snapshot: int | None = None,
 ) -> dict[str, Part]:
-    """What `load_panel` stacks, by symbol."""
+    """The same by symbol, not stacked yet; for what has more to do with it than to learn from it.
+
+    Raises:
+        LakeError: a table or a feature is not there.
+    """
+    return _parts(lake, symbols, names, (start.astype(TS), end.astype(TS)), snapshot)
+
+
+def _parts(
+    lake: Lake,
+    symbols: Sequence[str],
+    names: Sequence[str],
+    stretch: tuple[np.datetime64, np.datetime64],
+    snapshot: int | None,
+) -> dict[str, Part]:
     parts = {}
     for symbol in symbols:
-
-        def read(table: str, columns: Sequence[str] | None = None, of: str = symbol) -> pa.Table:
-            return lake.read(
-                table, columns, {"symbol": of}, start.astype(TS), end.astype(TS), snapshot
-            )
-
+        where = {"symbol": symbol}
+        read = partial(lake.read, where=where, start=stretch[0], end=stretch[1], snapshot=snapshot)
         parts[symbol] = Part(
             read("features", ("ts", *names)),
             Labels.from_arrow(read("labels")),

@@ -5,23 +5,35 @@ from torch import Tensor, nn
 
 from crypto_nn.training.config import TrainConfig
 from crypto_nn.training.losses import LabelSmoothingCrossEntropy, mean_over
-from crypto_nn.training.windows import LearningTask, WindowTensors
+from crypto_nn.training.windows import LearningTask, WindowReader, WindowTensors
 
 BATCH = 1024
 
 
-@torch.inference_mode()
 def predict_logits(
     model: nn.Module, windows: WindowTensors, ends: Tensor, batch_size: int = BATCH
 ) -> Tensor:
     """Logits (R, H, C) of the windows that end in `ends`, float32, on the CPU; dropout is off."""
     was_training = model.training
     model.eval()
-    parts = [
-        model(windows.gather(part)).logits_BHC.float().cpu() for part in ends.split(batch_size)
-    ]
+    logits_RHC, _ = predict_answers(model, windows, ends, batch_size)
     model.train(was_training)
-    return torch.cat(parts)
+    return logits_RHC
+
+
+@torch.inference_mode()
+def predict_answers(
+    model: nn.Module, windows: WindowTensors, ends: Tensor, batch_size: int = BATCH
+) -> tuple[Tensor, Tensor | None]:
+    """Logits (R, H, C) and log-variances (R, H) or None, with the model in the mode it is in."""
+    logits, log_variances = [], []
+    read = WindowReader(windows)
+    for part in ends.split(batch_size):
+        answer = model(read(part))
+        logits.append(answer.logits_BHC.float().cpu())
+        if answer.log_variance_BH is not None:
+            log_variances.append(answer.log_variance_BH.float().cpu())
+    return torch.cat(logits), torch.cat(log_variances) if log_variances else None
 
 
 def log_loss(logits_RHC: Tensor, classes_RH: Tensor) -> float:

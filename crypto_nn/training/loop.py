@@ -18,13 +18,15 @@ from crypto_nn.training.checkpoints import (
 )
 from crypto_nn.training.config import TrainConfig
 from crypto_nn.training.environment import fingerprint, log_difference, reproducible
-from crypto_nn.training.evaluation import validation_loss
-from crypto_nn.training.optimizing import AveragedWeights, Stepper, make_objective
+from crypto_nn.training.learner import Learner
+from crypto_nn.training.optimizing import AveragedWeights
 from crypto_nn.training.progress import Progress, ProgressListener, listener
+from crypto_nn.training.ranks import ALONE, Ranks
 from crypto_nn.training.record import EpochRecord
 from crypto_nn.training.schedules import Schedule
 from crypto_nn.training.stopping import EarlyStopping, StopRequest, TrainingInterrupted
-from crypto_nn.training.windows import LearningTask, WindowSampler
+from crypto_nn.training.validation import validate
+from crypto_nn.training.windows import LearningTask, sampler_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,15 @@ class Fitted:
     history: tuple[EpochRecord, ...]
     state: TrainingState
 
+    @classmethod
+    def from_state(cls, state: TrainingState) -> "Fitted":
+        """What training ends with that ends in this state."""
+        history = tuple(EpochRecord(**record) for record in state.facts["history"])
+        best_epoch = state.facts["stopping"]["best_epoch"]
+        weights = with_prefix(state.tensors, "best.")
+        assert weights, "a finished training has at least one epoch, and its weights"
+        return cls(weights, best_epoch, history[best_epoch - 1].validation_loss, history, state)
+
 
 def fit(
     model: nn.Module,
@@ -44,24 +55,29 @@ def fit(
     config: TrainConfig,
     checkpoints: CheckpointFolder | None = None,
     progress: bool | ProgressListener = False,
+    ranks: Ranks = ALONE,
 ) -> Fitted:
     """Train a freshly initialised model until its validation loss no longer falls.
 
     With `checkpoints`, training goes on from the newest of them; on a CPU it ends with the very
-    bits of a run that was never stopped. SIGTERM and SIGINT write a checkpoint, then stop.
+    bits of a run that was never stopped. SIGTERM and SIGINT write a checkpoint, then stop. Where
+    several processes train together, each calls this with its own `ranks`; the first one alone
+    reads and writes checkpoints and tells of progress.
 
     Raises:
         TrainingError: too few windows, too many losses that are no number, damaged checkpoints, or
             another process trains the same version.
         TrainingInterrupted: a signal asked to stop, and nobody else listened to it.
     """
+    if not ranks.leads:
+        checkpoints, progress = None, False
     with (
         checkpoints.locked() if checkpoints else nullcontext(),
         reproducible(config),
         listener(progress) as tell,
         StopRequest().listening() as request,
     ):
-        loop = TrainingLoop(model, task, config, checkpoints)
+        loop = TrainingLoop(model, task, config, checkpoints, ranks)
         loop.resume()
         while not loop.finished:
             loop.run_epoch(request, tell)
@@ -77,21 +93,21 @@ class TrainingLoop:
         task: LearningTask,
         config: TrainConfig,
         checkpoints: CheckpointFolder | None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.config = config
         self.checkpoints = checkpoints
+        self.ranks = ranks
         self.task = task.to(config.device)
         self.model = model.to(config.device)
-        self.sampler = WindowSampler(
-            task.train_ends, config.stride, config.max_windows, config.seed
-        )
+        self.sampler = sampler_of(task, config)
         self._check_enough()
         step_windows = config.batch_size * config.accumulate
         self.epoch_steps = max(1, self.sampler.num_windows // step_windows)
         self.schedule = Schedule(config, self.epoch_steps)
         self.stopping = EarlyStopping(config.patience, config.min_gain)
-        self.objective = make_objective(task, config).to(config.device)
-        self.stepper = Stepper(self.model, config)
+        self.request = StopRequest()
+        self.learner = Learner(self.model, self.task, config, ranks)
         self.average = AveragedWeights(self.model, config.ema_decay)
         self.best: dict[str, Tensor] = {}
         self.history: list[EpochRecord] = []
@@ -99,13 +115,14 @@ class TrainingLoop:
         self.in_epoch = False
         self.loss_sum, self.loss_count, self.skipped, self.seconds = 0.0, 0, 0, 0.0
         self.saved_step: int | None = None
+        self.asked_to_stop = False
 
     def _check_enough(self) -> None:
         for part, count in (
             ("training", self.sampler.num_windows),
             ("validation", len(self.task.validation_ends)),
         ):
-            if not count:
+            if count < (self.ranks.size if part == "training" else 1):
                 raise TrainingError(
                     f"There is no complete window of {self.task.inputs.reach} minutes for {part}. "
                     "Use a longer range of bars, a shorter window or a smaller stride."
@@ -121,9 +138,11 @@ class TrainingLoop:
             self.sampler.begin_epoch()
             self.in_epoch = True
             self.loss_sum, self.loss_count, self.seconds = 0.0, 0, 0.0
+        self.request = request
+        self.model.train()
         last = (self.epoch + 1) * self.epoch_steps
         while self.step < last:
-            self._stop_if_asked(request)
+            self._stop_if_asked()
             started = time.perf_counter()
             self.train_step()
             self.seconds += time.perf_counter() - started
@@ -133,30 +152,21 @@ class TrainingLoop:
         self.end_epoch()
         tell(self._progress())
         self.save()
-        self._stop_if_asked(request)
+        self._stop_if_asked()
 
     def train_step(self) -> None:
         """One step of the optimizer, or none where the loss is no number."""
         rate = self.schedule.learning_rate(self.step)
-        losses = []
-        for _ in range(self.config.accumulate):
-            ends_B = self.sampler.take(self.config.batch_size)
-            if len(ends_B):
-                losses.append(self._loss(ends_B))
-        loss = self.stepper.step(losses, rate)
+        batches = [self.sampler.take(self.config.batch_size) for _ in range(self.config.accumulate)]
+        asked = self.request.signal is not None
+        value, self.asked_to_stop = self.learner.step(batches, self.step, rate, asked)
         self.step += 1
-        if loss is None:
+        if value is None:
             self._skip()
             return
-        self.average.update(self.model)
-        self.loss_sum += loss
+        self.average.update()
+        self.loss_sum += value
         self.loss_count += 1
-
-    def _loss(self, ends_B: Tensor) -> Tensor:
-        self.model.train()
-        with self.stepper.autocast():
-            prediction = self.model(self.task.windows.gather(ends_B))
-        return self.objective(prediction, self.task.answers(ends_B))
 
     def _skip(self) -> None:
         self.skipped += 1
@@ -172,22 +182,25 @@ class TrainingLoop:
         """Validate, keep the weights if they are the best, and write the epoch down."""
         started = time.perf_counter()
         with self.average.applied(self.model):
-            loss = validation_loss(self.model, self.task, self.config)
-            if not math.isfinite(loss):
+            found = validate(self.model, self.task, self.config, self.ranks)
+            if not math.isfinite(found.loss):
                 raise TrainingError(
-                    f"The validation loss of epoch {self.epoch + 1} is {loss}. Nothing was kept. "
-                    "Look at the features for infinite values, or lower learning_rate."
+                    f"The validation loss of epoch {self.epoch + 1} is {found.loss}. Nothing was "
+                    "kept. Look at the features for infinite values, or lower learning_rate."
                 )
-            if self.stopping.is_better(self.epoch + 1, loss):
+            judged = found.loss if self.config.stop_on == "loss" else -found.accuracy
+            if self.stopping.is_better(self.epoch + 1, judged):
                 weights = self.model.state_dict().items()
                 self.best = {name: tensor.detach().cpu().clone() for name, tensor in weights}
         rate = self.schedule.learning_rate(self.step - 1)
-        self.schedule.epoch_ended(loss)
+        self.schedule.epoch_ended(found.loss)
         self.epoch += 1
         self.in_epoch = False
         seconds = self.seconds + time.perf_counter() - started
         mean = self.loss_sum / max(1, self.loss_count)
-        self.history.append(EpochRecord(self.epoch, mean, loss, rate, seconds, self.skipped))
+        self.history.append(
+            EpochRecord(self.epoch, mean, found.loss, rate, seconds, self.skipped, found.accuracy)
+        )
 
     def _progress(self) -> Progress:
         validation = self.history[-1].validation_loss if self.history else math.nan
@@ -196,15 +209,16 @@ class TrainingLoop:
         total = self.epoch_steps * self.config.max_epochs
         return Progress(epoch, self.config.max_epochs, self.step, total, mean, validation)
 
-    def _stop_if_asked(self, request: StopRequest) -> None:
-        if request.signal is None:
+    def _stop_if_asked(self) -> None:
+        # Of several processes all stop after the same step: the one in which one was asked.
+        if not (self.asked_to_stop or (self.ranks.alone and self.request.signal is not None)):
             return
         self.save()
-        request.pass_on()
+        self.request.pass_on()
         where = self.checkpoints.folder if self.checkpoints else None
+        by = f"by signal {self.request.signal} " if self.request.signal else ""
         raise TrainingInterrupted(
-            f"Training was asked to stop by signal {request.signal} and did so after step "
-            f"{self.step}. "
+            f"Training was asked to stop {by}and did so after step {self.step}. "
             + (
                 f"Its checkpoint is in {where}; start it again to go on from there."
                 if where
@@ -226,15 +240,15 @@ class TrainingLoop:
             TrainingError: a weight is no number; such weights are never saved.
         """
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        tensors |= self.average.tensors()
         bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
         if bad:
             raise TrainingError(
                 f"Weights are no numbers after step {self.step}: {', '.join(bad)}. They were not "
                 "saved. Lower learning_rate, or look at the features for infinite values."
             )
-        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
-        tensors |= self.average.tensors()
-        tensors |= pack_optimizer(self.stepper.optimizer)
+        tensors |= pack_optimizer(self.learner.stepper.optimizer)
         tensors |= self.sampler.tensors()
         tensors["rng.cpu"] = torch.get_rng_state()
         if self.config.device.startswith("cuda"):
@@ -253,44 +267,44 @@ class TrainingLoop:
             "skipped": self.skipped,
             "schedule": self.schedule.state(),
             "stopping": self.stopping.state(),
-            "scaler": self.stepper.scaler.state_dict(),
+            "scaler": self.learner.stepper.scaler.state_dict(),
             "history": [asdict(record) for record in self.history],
             "environment": fingerprint(),
         }
 
     def resume(self) -> None:
-        """Take up the newest checkpoint, if there is one."""
+        """Take up the newest checkpoint, if there is one; all processes take up the first's."""
         state = self.checkpoints.load_newest() if self.checkpoints else None
-        if state is None:
-            return
+        if state is not None:
+            self.load(state)
+        if not self.ranks.alone:
+            files = self.ranks.of_leader(self.state().to_files())
+            if not self.ranks.leads:
+                self.load(TrainingState.from_files(files))
+
+    def load(self, state: TrainingState) -> None:
+        """Stand where this state was taken."""
         facts, tensors = state.facts, state.tensors
         log_difference(facts["environment"])
         self.model.load_state_dict(with_prefix(tensors, "model."))
         self.best = with_prefix(tensors, "best.")
         self.average.load(with_prefix(tensors, "average."))
-        unpack_optimizer(self.stepper.optimizer, tensors)
+        unpack_optimizer(self.learner.stepper.optimizer, tensors)
         self.sampler.load(dict(tensors), facts["position"])
         for name in ("step", "epoch", "in_epoch", "loss_sum", "loss_count", "seconds", "skipped"):
             setattr(self, name, facts[name])
         self.schedule.load_state(facts["schedule"])
         self.stopping.load_state(facts["stopping"])
-        self.stepper.scaler.load_state_dict(facts["scaler"])
+        self.learner.stepper.scaler.load_state_dict(facts["scaler"])
         self.history = [EpochRecord(**record) for record in facts["history"]]
         self.saved_step = self.step
         torch.set_rng_state(tensors["rng.cpu"])
-        if "rng.cuda" in tensors:
+        if "rng.cuda" in tensors and self.config.device.startswith("cuda"):
             torch.cuda.set_rng_state(tensors["rng.cuda"], self.config.device)
 
     def result(self) -> Fitted:
-        assert self.best, "a finished training has at least one epoch, and its weights"
-        assert self.stopping.best is not None
-        return Fitted(
-            self.best,
-            self.stopping.best_epoch,
-            self.stopping.best,
-            tuple(self.history),
-            self.state(),
-        )
+        """What training ended with."""
+        return Fitted.from_state(self.state())
 
 
 def with_prefix(tensors: Any, prefix: str) -> dict[str, Tensor]:

@@ -1,44 +1,16 @@
 """One step of the optimizer, guarded against losses that are no numbers."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from crypto_nn.errors import ConfigError
 from crypto_nn.training.config import TrainConfig
-from crypto_nn.training.losses import (
-    FocalLoss,
-    LabelSmoothingCrossEntropy,
-    MultiHorizonLoss,
-    Objective,
-)
-from crypto_nn.training.windows import LearningTask
 
 _DTYPES = {"off": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def make_objective(task: LearningTask, config: TrainConfig) -> Objective:
-    """The loss that the settings ask for.
-
-    Raises:
-        ConfigError: there is not one weight for each horizon.
-    """
-    cost: nn.Module = LabelSmoothingCrossEntropy(config.label_smoothing)
-    if config.loss == "focal":
-        cost = FocalLoss(config.focal_gamma, config.label_smoothing)
-    num_horizons = task.classes_NH.shape[1]
-    weights = config.horizon_weights or (1.0,) * num_horizons
-    if len(weights) != num_horizons:
-        raise ConfigError(
-            f"training.horizon_weights has {len(weights)} weights for {num_horizons} horizons. "
-            "Give one for each of labels.horizons, or none."
-        )
-    classes = MultiHorizonLoss(cost, torch.tensor(weights), task.class_weights_HC)
-    return Objective(classes, config.uncertainty_weight)
 
 
 class Stepper:
@@ -63,26 +35,30 @@ class Stepper:
         dtype = _DTYPES[self.config.amp]
         return torch.autocast(self.device_type, dtype, enabled=self.config.amp != "off")
 
-    def step(self, losses: Sequence[Tensor], learning_rate: float) -> float | None:
-        """Descend along the mean of the losses; return it, or None where nothing was done.
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of this part of the loss to that of the parts before."""
+        torch.autograd.backward(self.scaler.scale(loss))
 
-        Nothing is done where a loss or the gradient is no number.
+    def step(self, loss: Tensor, learning_rate: float) -> float | None:
+        """Descend along the gradient of the loss; return it, or None where nothing was done.
+
+        Nothing is done where the loss or the gradient is no number.
         """
-        loss = torch.stack(list(losses)).mean()
-        value = loss.item()
-        self.optimizer.zero_grad(set_to_none=True)
-        if not math.isfinite(value):
-            return None
-        self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
-        if not self.scaler.is_enabled() and not norm.isfinite():
-            return None
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-        self.scaler.step(self.optimizer)  # with fp16, leaves out steps that overflowed by itself
-        self.scaler.update()
-        return value
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm, foreach=True)
+        # One look at both: on a GPU each look waits for all that was asked of it before.
+        value, length = torch.stack((loss.float(), norm.float())).tolist()
+        if not math.isfinite(value):
+            self.scaler.update(self.scaler.get_scale())
+        elif self.scaler.is_enabled() or math.isfinite(length):
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate
+            self.scaler.step(self.optimizer)  # with fp16, leaves out overflowed steps by itself
+            self.scaler.update()
+        else:
+            value = math.nan
+        self.optimizer.zero_grad(set_to_none=True)
+        return value if math.isfinite(value) else None
 
 
 class AveragedWeights:
@@ -91,14 +67,15 @@ class AveragedWeights:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
         self.weights: dict[str, Tensor] = {}
+        self.own: list[Tensor] = list(model.parameters())
         if decay:
             self.weights = {n: p.detach().clone() for n, p in model.named_parameters()}
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        for name, weight in model.named_parameters():
-            if name in self.weights:
-                self.weights[name].lerp_(weight, 1 - self.decay)
+    def update(self) -> None:
+        """Take in the weights of the model after a step."""
+        if self.weights:
+            torch._foreach_lerp_(list(self.weights.values()), self.own, 1 - self.decay)
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crypto_nn.errors import TrainingError
-from crypto_nn.features.labels import Classes, fit_k
+from crypto_nn.features.labels import CLASSES, Classes, LabelConfig, fit_k
 from crypto_nn.features.panel import Panel
 from crypto_nn.features.scaling import RobustScaler, class_weights
 from crypto_nn.features.splits import CALIBRATION, TRAIN, VALIDATION, Fold, rows_of
@@ -15,6 +15,12 @@ from crypto_nn.training.record import Recipe
 
 MINUTE = np.timedelta64(60_000_000, "us")
 ROLES = (TRAIN, VALIDATION, CALIBRATION)
+_DECIDES = {
+    "volatility": "another labels.span",
+    "fixed": "another labels.bps",
+    "cost": "another labels.bps",
+    "triple_barrier": "another labels.width",
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,8 @@ def prepare(panel: Panel, fold: Fold, recipe: Recipe) -> Prepared:
     """Cut out the rows of a fold and fit on its training rows what must be fitted there.
 
     Raises:
-        TrainingError: a role of the fold has no complete window with a known answer.
+        TrainingError: a role of the fold has no complete window with a known answer, or its
+            training rows lack a class at some horizon.
     """
     reach = recipe.reach
     context = (reach + max(panel.horizons)) * MINUTE
@@ -64,6 +71,10 @@ def prepare(panel: Panel, fold: Fold, recipe: Recipe) -> Prepared:
     if recipe.labels.kind == "volatility":
         k = tuple(fit_k(panel.scores_NH[train]).tolist())
         classes_NH = panel.classes_at(k)
+    for column, minutes in enumerate(panel.horizons):
+        counts = np.bincount(classes_NH[train, column] + 1, minlength=len(CLASSES) + 1)[1:]
+        if not counts.all():
+            raise TrainingError(_class_missing(minutes, counts, fold, recipe.labels))
     scaler = RobustScaler.fit(panel.x_NF, train)
     return Prepared(panel, ends, k, classes_NH, scaler, class_weights(classes_NH[train]))
 
@@ -77,4 +88,17 @@ def _nothing_for(role: str, panel: Panel, fold: Fold, reach: int) -> str:
         f"{int(panel.finite_N.sum())} in all roles have every feature. Materialise `bars`, "
         "`features` and `labels` for those months, or shorten training.window and, where the model "
         "has them, model.settings.bars."
+    )
+
+
+def _class_missing(minutes: int, counts: NDArray[np.int64], fold: Fold, labels: LabelConfig) -> str:
+    part = fold.role(TRAIN)
+    missing = " and no ".join(name for name, count in zip(CLASSES, counts) if not count)
+    there = ", ".join(f"{count:,} {name}" for name, count in zip(CLASSES, counts))
+    return (
+        f"Fold {fold.number} ({fold.layout}) has no {missing} at the horizon of {minutes} minutes "
+        f"in training, {part.start} to {part.end}: its windows there are {there}. What is never "
+        "seen cannot be learned. Train on a longer range (splits.train_days), choose "
+        f"{_DECIDES[labels.kind]} or labels.kind (now {labels.kind}), or leave {minutes} out of "
+        "labels.horizons."
     )

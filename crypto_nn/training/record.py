@@ -1,7 +1,7 @@
 """What training is asked for, and what comes of it: records without torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,11 @@ class Recipe:
             find_slower(self.config.slower, panel.names),
         )
 
+    def from_nothing(self) -> "Recipe":
+        """The same without weights of another version to begin from."""
+        train = self.train.model_copy(update={"pretrained": None, "freeze": "nothing"})
+        return replace(self, train=train)
+
     def to_dict(self) -> dict[str, Any]:
         """Every setting, as JSON can hold it."""
         return {
@@ -78,17 +83,23 @@ class Lineage:
         parent: the version that it is meant to follow.
         universe: the named list of symbols that it learned from.
         config_hash: hash of the experiment's YAML.
+        pretrained: the version whose weights it began from.
     """
 
     snapshot: int | None = None
     parent: str | None = None
     universe: str | None = None
     config_hash: str | None = None
+    pretrained: str | None = None
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: mean training loss, validation loss (mean log-loss, nats), last learning rate."""
+    """One epoch: mean training loss, validation loss (mean log-loss, nats), last learning rate.
+
+    `validation_accuracy` is balanced: the mean recall of the classes, over horizons. It is None in
+    histories from before it was recorded.
+    """
 
     epoch: int
     train_loss: float
@@ -96,6 +107,7 @@ class EpochRecord:
     learning_rate: float
     seconds: float
     skipped: int
+    validation_accuracy: float | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,10 @@ class TrainingInterrupted(TrainingError):
 
 
 class EarlyStopping:
-    """Stop after `patience` epochs in which the validation loss fell by no more than `min_gain`."""
+    """Stop after `patience` epochs in which the loss fell by no more than `min_gain`.
+
+    The loss is whatever training is judged by: the lower, the better.
+    """
 
     def __init__(self, patience: int, min_gain: float) -> None:
         self.patience = patience
@@ -25,7 +28,7 @@ class EarlyStopping:
         self.epochs_without_gain = 0
 
     def is_better(self, epoch: int, loss: float) -> bool:
-        """Note an epoch's validation loss; true where it is the best so far."""
+        """Note an epoch's loss on the validation rows; true where it is the best so far."""
         if self.best is not None and loss >= self.best - self.min_gain:
             self.epochs_without_gain += 1
             return False

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,15 @@ from crypto_nn.training.checkpoints import CheckpointFolder
 from crypto_nn.training.environment import fingerprint, reproducible
 from crypto_nn.training.evaluation import evenly, predict_logits
 from crypto_nn.training.identity import code_hash, data_hash, settings_hash, version_id
-from crypto_nn.training.loop import Fitted, fit
+from crypto_nn.training.inspected import INSPECTION
+from crypto_nn.training.inspection import inspect_model
+from crypto_nn.training.loop import Fitted
 from crypto_nn.training.preparation import Prepared, prepare
 from crypto_nn.training.progress import ProgressListener
 from crypto_nn.training.record import Lineage, Recipe, TrainedVersion
 from crypto_nn.training.scores import Scores, fit_temperatures, score_all
+from crypto_nn.training.trainer import create_trainer
+from crypto_nn.training.transfer import Start, begin, find_start, freeze_backbone
 from crypto_nn.training.windows import LearningTask, WindowTensors
 
 FORMAT = 1
@@ -40,6 +44,7 @@ def train_version(
     workdir: Path | None = None,
     lineage: Lineage | None = None,
     progress: bool | ProgressListener = False,
+    start: Mapping[str, bytes] | None = None,
 ) -> TrainedVersion:
     """Train what the recipe says on the fold's training rows, and set its confidence.
 
@@ -55,33 +60,47 @@ def train_version(
             stopped there goes on. Without it nothing is kept until the end.
         lineage: where the version comes from; recorded with it.
         progress: True for a bar on the terminal, or a function that is told of each step.
+        start: files of the version that `recipe.train.pretrained` names.
 
     Raises:
+        FeatureError: the version to begin from learned from other features.
+        ModelError: the version to begin from does not fit, or knows too much.
         TrainingError: there is nothing to learn from, or training failed; nothing is kept then.
         TrainingInterrupted: SIGTERM or SIGINT came; a checkpoint was written.
     """
+    begun = find_start(start, recipe, fold, panel.names)
+    lineage = replace(lineage or Lineage(), pretrained=recipe.train.pretrained)
     prepared = prepare(panel, fold, recipe)
     version = version_id(prepared, recipe)
     task = learning_task(prepared, recipe)
     with reproducible(recipe.train):
-        model = _build(prepared, recipe)
+        model, transfer = first_model(prepared, recipe, begun)
     checkpoints = None
     if workdir is not None:
         checkpoints = CheckpointFolder(workdir / version, version, recipe.train.keep_checkpoints)
-    fitted = fit(model, task, recipe.train, checkpoints, progress)
+    fitted = create_trainer(recipe.train).fit(model, task, checkpoints, progress)
     model.load_state_dict(fitted.weights)
     with reproducible(recipe.train):
         temperature = _temperatures(model.cpu(), task, prepared, recipe)
-        scores = _scores(model, task, prepared, recipe, temperature)
-    config = _config(version, prepared, recipe, fold, lineage or Lineage())
+        rows, answers_RHC = _answers(model, task, recipe, temperature)
+        inspection = inspect_model(model, task, prepared.panel, temperature)
+    del task  # the scaled features: the baselines need room for theirs
+    scores = score_all(prepared, rows, answers_RHC)
+    config = _config(version, prepared, recipe, fold, lineage)
     config |= {
         "temperature": temperature,
         "best_epoch": fitted.best_epoch,
         "validation_loss": fitted.validation_loss,
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "scores": scores.to_dict(),
+        "transfer": transfer,
     }
-    return _version(config, recipe, fold, lineage or Lineage(), fitted, scores)
+    made = _version(config, recipe, fold, lineage, fitted, scores)
+    told = {
+        INSPECTION: inspection.model_dump_json(indent=1).encode(),
+        CARD: model_card(config, scores, fitted.history, inspection).encode(),
+    }
+    return replace(made, files={**made.files, **told})
 
 
 def learning_task(prepared: Prepared, recipe: Recipe) -> LearningTask:
@@ -104,6 +123,7 @@ def learning_task(prepared: Prepared, recipe: Recipe) -> LearningTask:
         torch.from_numpy(_microseconds(panel.t1_NH).max(axis=1)),
         torch.from_numpy(ends[TRAIN]),
         torch.from_numpy(ends[VALIDATION]),
+        panel.horizons,
         weights,
     )
 
@@ -122,8 +142,15 @@ def _microseconds(times: NDArray[np.datetime64]) -> NDArray[np.int64]:
     return times.astype("datetime64[us]").astype(np.int64)
 
 
-def _build(prepared: Prepared, recipe: Recipe) -> torch.nn.Module:
-    return build(recipe.model, recipe.config, recipe.inputs(prepared.panel))
+def first_model(
+    prepared: Prepared, recipe: Recipe, start: Start | None = None
+) -> tuple[torch.nn.Module, dict[str, Any] | None]:
+    """The model as its first step of training finds it, and what it took from another version."""
+    model = build(recipe.model, recipe.config, recipe.inputs(prepared.panel))
+    transfer = None if start is None else begin(model, start, prepared)
+    if recipe.train.freeze == "backbone":
+        freeze_backbone(model)
+    return model, transfer
 
 
 def _temperatures(
@@ -134,17 +161,14 @@ def _temperatures(
     return fit_temperatures(logits_RHC, prepared.classes_NH[prepared.ends[CALIBRATION]])
 
 
-def _scores(
-    model: torch.nn.Module,
-    task: LearningTask,
-    prepared: Prepared,
-    recipe: Recipe,
-    temperature: list[float],
-) -> Scores:
+def _answers(
+    model: torch.nn.Module, task: LearningTask, recipe: Recipe, temperature: list[float]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Rows of the validation part, and calibrated probabilities for them (R, H, C)."""
     ends = evenly(task.validation_ends, recipe.train.max_validation_windows)
     logits_RHC = predict_logits(model, task.windows, ends).double()
     scaled_RHC = logits_RHC / torch.tensor(temperature, dtype=torch.float64)[:, None]
-    return score_all(prepared, ends.numpy(), scaled_RHC.softmax(dim=-1).numpy())
+    return ends.numpy(), scaled_RHC.softmax(dim=-1).numpy()
 
 
 def _config(
@@ -190,7 +214,6 @@ def _version(
         WEIGHTS: save_tensors(fitted.weights),
         CONFIG: _json(config),
         HISTORY: _json(history),
-        CARD: model_card(config, scores, fitted.history).encode(),
         **fitted.state.to_files(),
     }
     train = fold.role(TRAIN)

@@ -270,4 +270,4 @@ def test_questions_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"Fold 1 has .* to be judged on"):
         run_benchmark(early, folds[1:], [PRIOR], QUICK, workdir=tmp_path)
     with pytest.raises(ConfigError, match="there are majority"):
-        baselines(("lightgbm",))
+        baselines(("prophet",))

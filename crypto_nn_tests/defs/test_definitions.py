@@ -16,7 +16,7 @@ from crypto_nn.errors import LakeError
 
 ASSETS = {
     "raw_bars", "bars", "features", "labels", "splits", "checkpoint", "benchmark_report",
-    "champion", "predictions", "drift_report", "model_metrics",
+    "champion", "predictions", "drift_report", "model_metrics", "tuning_study",
 }  # fmt: skip
 
 
@@ -34,7 +34,8 @@ def test_the_graph_is_the_one_that_is_documented(graph: dg.Definitions) -> None:
     """Assets, jobs, schedules and sensors by name: a change here is a change for users."""
     assert {key.to_user_string() for key in graph.resolve_all_asset_keys()} == ASSETS
     assert {job.name for job in automation.JOBS} == {
-        "refresh_bars", "retrain", "predict", "watch", "upkeep", "refill_gaps",
+        "refresh_bars", "retrain", "predict", "watch", "cut_splits", "tune", "upkeep",
+        "refill_gaps",
     }  # fmt: skip
     assert {schedule.name for schedule in automation.SCHEDULES} == {
         "refresh_bars", "nightly_retraining", "daily_watch", "daily_predictions", "weekly_upkeep",

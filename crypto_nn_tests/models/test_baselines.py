@@ -1,5 +1,6 @@
 """Baselines are what they say: simple, and fitted on training rows only."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,8 @@ from crypto_nn.features.labels import classify
 from crypto_nn.features.panel import Panel
 from crypto_nn.models.baselines import (
     BASELINES,
+    Classifier,
+    LightGBM,
     Logistic,
     Majority,
     Persistence,
@@ -140,6 +143,45 @@ def test_logistic_finds_a_planted_signal(noise: Panel) -> None:
     market = labelled(noise, scores_NH)
     told_RH = Logistic().fit(market, TRAIN).predict(market, LATER).argmax(axis=-1)
     assert (told_RH == market.classes_NH[LATER]).mean() > 0.7
+
+
+def test_lightgbm_finds_what_no_straight_line_can(noise: Panel) -> None:
+    """A class that hangs on the signs of two features together is told by trees alone."""
+    x_N, y_N = np.nan_to_num(noise.x_NF[:, 2:4].astype(float)).T
+    market = labelled(noise, np.repeat((np.abs(x_N) - np.abs(y_N))[:, None], 2, axis=1))
+    classes_RH = market.classes_NH[LATER]
+    right = {
+        baseline.name: (baseline().fit(market, TRAIN).predict(market, LATER).argmax(axis=-1))
+        == classes_RH
+        for baseline in (Logistic, LightGBM)
+    }
+    assert right["lightgbm"].mean() > right["logistic"].mean() + 0.2
+
+
+@pytest.mark.parametrize("baseline", [Logistic, LightGBM])
+def test_rows_without_a_label_or_features_teach_nothing(
+    baseline: type[Classifier], noise: Panel
+) -> None:
+    """Where every second row says the opposite and its class is unknown, the others are learned."""
+    scores_NH = np.repeat(noise.x_NF[:, 2:3].astype(float), 2, axis=1)
+    market = labelled(noise, scores_NH)
+    x_NF, classes_NH = market.x_NF.copy(), market.classes_NH.copy()
+    x_NF[::2] *= -1
+    classes_NH[::2] = -1
+    x_NF[1::20] = np.nan
+    taught = replace(market, x_NF=x_NF, classes_NH=classes_NH)
+    p_RHC = baseline().fit(taught, TRAIN).predict(market, LATER)
+    assert (p_RHC.argmax(axis=-1) == market.classes_NH[LATER]).mean() > 0.6
+
+
+def test_lightgbm_fits_to_the_same_bits(noise: Panel) -> None:
+    """Fitted twice on the same rows, it answers with the same bits, and leaves no thread behind."""
+    first = LightGBM().fit(noise, TRAIN).predict(noise, LATER)
+    threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 0
+    again = LightGBM().fit(noise, TRAIN).predict(noise, LATER)
+    np.testing.assert_array_equal(first, again)
+    if threads:
+        assert len(os.listdir("/proc/self/task")) <= threads
 
 
 def test_volatility_control_does_not_see_direction(noise: Panel) -> None:

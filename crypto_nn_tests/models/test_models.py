@@ -3,84 +3,94 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 
 import pytest
 import torch
 from torch import nn
 
+import crypto_nn.training
+import crypto_nn.tuning
 from crypto_nn.errors import ConfigError, ModelError
-from crypto_nn.models import MODELS, Inputs, LSTMConfig, ModelConfig, build, find
-from crypto_nn_tests.contracts.model import LAWS, inputs_of, random_windows
+from crypto_nn.models import MODELS, Inputs, LSTMConfig, ModelConfig, build, find, find_slower
+from crypto_nn.models.heads import HorizonHeads
+from crypto_nn_tests.contracts.model import LAWS, Specimen, check_looks_at_its_window_only
 
 LSTM = "LSTMPricePredictor"
+FULL = {"lstm": 2_500_000, "transformer": 8_100_000, "hybrid": 10_300_000, "memory": 12_700_000}
+OF_THE_BRIEF = [name for name, entry in MODELS.items() if entry.family in FULL]
+USUAL_SLOWER = 7  # features of each slower timeframe, as in the shipped feature set
 
 
 def small(name: str) -> nn.Module:
-    config = MODELS[name].presets["small"]
-    return build(name, config, inputs_of(config))
+    return specimen(name).make()
+
+
+@cache
+def specimen(name: str) -> Specimen:
+    return Specimen.of(MODELS[name], "small")
 
 
 def size(name: str, preset: str, num_features: int) -> int:
-    model = build(name, MODELS[name].presets[preset], Inputs(num_features, 3, 2, 48))
-    return sum(weight.numel() for weight in model.parameters())
+    """Parameters of a preset for so many features, counted without making their numbers."""
+    config = MODELS[name].presets[preset]
+    slower = [f"f{i}_{text}" for text in config.slower for i in range(USUAL_SLOWER)]
+    names = [*(f"f{i}" for i in range(num_features - len(slower))), *slower]
+    inputs = Inputs(num_features, 3, 2, 48, find_slower(config.slower, names))
+    with torch.device("meta"):
+        return sum(weight.numel() for weight in build(name, config, inputs).parameters())
 
 
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def law_name(law: Callable[..., None]) -> str:
+    return law.__name__.removeprefix("check_")
+
+
+@pytest.mark.parametrize("law", [*LAWS.values(), check_looks_at_its_window_only], ids=law_name)
 @pytest.mark.parametrize("name", MODELS)
-def test_law(name: str, law: Callable[[Callable[[], nn.Module]], None]) -> None:
-    """Each law of `contracts.model` holds for each model."""
-    law(lambda: small(name))
+def test_law(name: str, law: Callable[[Specimen], None]) -> None:
+    """Each law of models holds for each model."""
+    law(specimen(name))
 
 
+@pytest.mark.parametrize("num_features", [60, 90])
 @pytest.mark.parametrize("name", MODELS)
-def test_small_preset_is_small(name: str) -> None:
+def test_small_preset_is_small(name: str, num_features: int) -> None:
     """The `small` preset has 20 to 200 thousand parameters: minutes on a CPU."""
-    assert 20_000 <= size(name, "small", 60) <= 200_000
+    assert 20_000 <= size(name, "small", num_features) <= 200_000
 
 
 @pytest.mark.parametrize("num_features", [40, 60, 90])
-def test_full_lstm_has_two_and_a_half_million_parameters(num_features: int) -> None:
-    """The `full` LSTM has the 2.5 M parameters of the brief, to 2 %, whatever the feature set."""
-    assert size(LSTM, "full", num_features) == pytest.approx(2_500_000, rel=0.02)
+@pytest.mark.parametrize("name", OF_THE_BRIEF)
+def test_full_preset_has_the_size_of_its_family(name: str, num_features: int) -> None:
+    """The `full` presets have the parameters of the brief, to 2 %, whatever the feature set."""
+    due = FULL[MODELS[name].family]
+    assert size(name, "full", num_features) == pytest.approx(due, rel=0.02)
 
 
-def test_attention_weights_of_each_window_sum_to_one() -> None:
-    """Attention is a weighting of the moments of the window: positive, and one in all."""
-    attention_BT = small(LSTM).eval()(random_windows(4, 20)).inspect["attention"]
-    assert attention_BT.shape == (4, 20)
-    assert (attention_BT > 0).all()
-    torch.testing.assert_close(attention_BT.sum(dim=1), torch.ones(4))
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_has_both_sizes(name: str) -> None:
+    """Each model can be had as `small` and as `full`, `small` first, which is the default."""
+    assert list(MODELS[name].presets)[:2] == ["small", "full"]
+    assert size(name, "full", 60) > size(name, "small", 60)
 
 
-def test_symbols_are_told_apart() -> None:
-    """The same features of another symbol get another answer."""
-    model = small(LSTM).eval()
-    windows = random_windows(2)
-    first, other = (
-        model(type(windows)(windows.x_BTF, windows.t_B, torch.full((2,), s))).logits_BHC
-        for s in (0, 1)
-    )
-    assert not torch.equal(first, other)
+@pytest.mark.parametrize("name", OF_THE_BRIEF)
+def test_horizons_share_a_backbone_and_have_heads(name: str) -> None:
+    """Each model of the brief answers through one head per horizon."""
+    heads = [each for each in small(name).modules() if isinstance(each, HorizonHeads)]
+    assert {len(each.heads) for each in heads} == {specimen(name).inputs.num_horizons}
 
 
-def test_forget_gates_start_open() -> None:
-    """A fresh LSTM remembers: its forget gates have a bias of one in all, all others none."""
-    lstm = small(LSTM).get_submodule("lstm")
-    assert isinstance(lstm, nn.LSTM)
-    weights = dict(lstm.named_parameters())
-    bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
-    hidden = lstm.hidden_size
-    assert (bias[hidden : 2 * hidden] == 1).all()
-    assert not bias[:hidden].any()
-    assert not bias[2 * hidden :].any()
-
-
-def test_recurrent_weights_start_orthogonal() -> None:
-    """Each gate's recurrent matrix turns states without stretching them."""
-    lstm = small(LSTM).get_submodule("lstm")
-    assert isinstance(lstm, nn.LSTM)
-    for gate in dict(lstm.named_parameters())["weight_hh_l0"].detach().chunk(4):
-        torch.testing.assert_close(gate @ gate.T, torch.eye(lstm.hidden_size), atol=1e-5, rtol=0)
+@pytest.mark.parametrize(
+    "name", [name for name in MODELS if any(c.slower for c in MODELS[name].presets.values())]
+)
+def test_reach_is_that_of_the_settings(name: str) -> None:
+    """A model that looks at slower bars says so before it is built, and when it is."""
+    config = MODELS[name].presets["small"]
+    names = [f"f_{text}" for text in config.slower]
+    inputs = Inputs(len(names), 3, 2, 48, find_slower(config.slower, names))
+    assert inputs.reach == config.reach(48) > 48
 
 
 def test_unknown_model_is_named_with_the_known_ones() -> None:
@@ -121,3 +131,20 @@ def test_names_and_settings_load_without_torch() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+PUBLIC = {
+    "crypto_nn.models": tuple(MODELS),
+    "crypto_nn.training": crypto_nn.training.__all__,
+    "crypto_nn.tuning": crypto_nn.tuning.__all__,
+}
+
+
+@pytest.mark.parametrize("room", PUBLIC)
+def test_public_names_are_found_where_their_room_is(room: str) -> None:
+    """`from crypto_nn.models import TransformerPredictor`, and so on; others are not there."""
+    module = import_module(room)
+    for name in PUBLIC[room]:
+        assert getattr(module, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = module.Nothing

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,16 @@ from crypto_nn import pictures
 from crypto_nn.bars import Bars
 from crypto_nn.bars.timeframe import M1
 from crypto_nn.pictures import Picture
+from crypto_nn.pictures.attention import (
+    Attention,
+    Glance,
+    attention_glances,
+    attention_over_time,
+)
 from crypto_nn.pictures.embed import LIMIT
+from crypto_nn.pictures.episodes import Recall, recalled_episodes
+from crypto_nn.pictures.gates import gate_shares
+from crypto_nn.pictures.run_comparison import Course, run_comparison
 
 START = np.datetime64("2024-01-01", "us")
 HORIZONS = ("5m", "15m", "60m")
@@ -52,6 +62,28 @@ def hours(days: int, symbol: str = "BTC-USDT") -> pictures.Hours:
     return pictures.Hours(symbol, np.datetime64("2024-01-01T05", "h"), due, there, aside, revised)
 
 
+def profile(moments: int) -> Attention:
+    weights = np.exp(np.linspace(-2, 0, moments))
+    weights /= weights.sum()
+    return Attention(5, weights, weights / 2, weights * 2)
+
+
+def glance(came: int) -> Glance:
+    return Glance("BTC-USDT <&>", 100 + noise(48), np.full(48, 1 / 48), np.full(3, 1 / 3), came)
+
+
+def recall(came: int) -> Recall:
+    return Recall("BTC-USDT", DAYS[:8], np.full(8, 1 / 8), np.arange(8) % 4 - 1, came)
+
+
+def empty_recall() -> dict[str, Any]:
+    return {"at_K": DAYS[:0], "weights_K": np.empty(0), "outcomes_K": np.empty(0, np.int64)}
+
+
+def course(name: str) -> Course:
+    return Course(name, [1.1, 1.0], [1.1, 1.09], {5: 0.002, 60: -0.01})
+
+
 CURVE = (np.linspace(0.3, 0.9, 10), np.linspace(0.3, 0.8, 10), np.arange(10.0))
 
 FULL: dict[str, Callable[[], Picture]] = {
@@ -70,6 +102,13 @@ FULL: dict[str, Callable[[], Picture]] = {
         DAYS, {f"{c} bp": GROWTH[:, c] for c in range(5)}, GROWTH[:, 0]
     ),
     "drift_bars": lambda: pictures.drift_bars(NAMES, np.abs(noise(30)).tolist()),
+    "attention_over_time": lambda: attention_over_time(
+        {name: profile(moments) for name, moments in (("attention", 48), ("attention_1h", 8))}
+    ),
+    "attention_glances": lambda: attention_glances([glance(n) for n in range(-1, 3)]),
+    "gate_shares": lambda: gate_shares(("LSTM", "Transformer"), np.full((5, 2), 0.5)),
+    "recalled_episodes": lambda: recalled_episodes([recall(n) for n in range(-1, 3)]),
+    "run_comparison": lambda: run_comparison([course("a"), course("b")]),
     "leaderboard_bars": lambda: pictures.leaderboard_bars(
         [(name, 0.1, 0.0, 0.2) for name in NAMES[:8]], NAMES[:3], "skill"
     ),
@@ -86,6 +125,11 @@ EMPTY: dict[str, Callable[[], Picture]] = {
     "reliability_diagrams": lambda: pictures.reliability_diagrams({"5m": (NAN, NAN, np.zeros(9))}),
     "equity_curves": lambda: pictures.equity_curves(DAYS[:0], {}),
     "drift_bars": lambda: pictures.drift_bars(NAMES[:9], NAN.tolist()),
+    "attention_over_time": lambda: attention_over_time({}),
+    "attention_glances": lambda: attention_glances([]),
+    "gate_shares": lambda: gate_shares((), np.empty((0, 0))),
+    "recalled_episodes": lambda: recalled_episodes([]),
+    "run_comparison": lambda: run_comparison([Course("killed", [], [], {})]),
     "leaderboard_bars": lambda: pictures.leaderboard_bars([("a", np.nan, np.nan, np.nan)]),
 }
 ODD: dict[str, Callable[[], Picture]] = {
@@ -104,6 +148,10 @@ ODD: dict[str, Callable[[], Picture]] = {
     ),
     "one day, all lost": lambda: pictures.equity_curves(DAYS[:1], {"5 bp": np.zeros(1)}),
     "no drift at all": lambda: pictures.drift_bars(["a"], [0.0], threshold=0.0),
+    "one moment": lambda: attention_over_time({"attention": profile(1)}),
+    "nothing recalled": lambda: recalled_episodes([replace(recall(1), **empty_recall())]),
+    "one group": lambda: gate_shares(("a", "b"), [[1.0, 0.0]]),
+    "one training without skills": lambda: run_comparison([replace(course("a"), skills={})]),
     "no interval": lambda: pictures.leaderboard_bars([("a", 1.0, np.nan, np.nan)]),
 }
 

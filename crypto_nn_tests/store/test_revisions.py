@@ -76,7 +76,8 @@ class SlowStore:
             force = [value for when, value in kept if until and when == max(until)]
             surplus = Counter(said) - Counter(force)
             if until and max(until) == second:
-                new = list(surplus.elements())
+                known = Counter(force)
+                new = [value for value in said if not known[value] or known.subtract([value])]
             else:
                 new = said if surplus or said[-1] != force[-1] else []
             kept += [(second, value) for value in new]

@@ -2,20 +2,43 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crypto_nn.models import Inputs, LSTMConfig, build
+from crypto_nn.models import Inputs, LSTMConfig, build, find
 from crypto_nn.training.config import TrainConfig
 from crypto_nn.training.loop import Fitted
 from crypto_nn.training.record import EpochRecord
 from crypto_nn.training.windows import LearningTask, WindowTensors
 
+# The smallest members of four families, as name and settings; TINY is the first of them.
+FAMILIES: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "lstm": (
+        "LSTMPricePredictor",
+        {"width": 6, "hidden": 8, "layers": 2, "attention": 4, "head": 5, "dropout": 0.3},
+    ),
+    "transformer": (
+        "TransformerPredictor",
+        {"width": 8, "heads": 2, "layers": 1, "feed_forward": 8, "head": 5, "dropout": 0.3},
+    ),
+    "hybrid": (
+        "HybridLSTMTransformer",
+        {"width": 8, "heads": 2, "layers": 1, "feed_forward": 8, "head": 5, "dropout": 0.3,
+         "lstm_layers": 1},
+    ),
+    "memory": (
+        "EpisodicMemoryNetwork",
+        {"width": 6, "hidden": 8, "layers": 1, "attention": 4, "head": 5, "dropout": 0.3,
+         "episodes": 24, "neighbours": 4, "segments": 2, "key": 4},
+    ),
+}  # fmt: skip
 TINY = LSTMConfig(width=6, hidden=8, layers=2, attention=4, head=5, dropout=0.3)
 NUM_FEATURES, WINDOW = 4, 8
-INPUTS = Inputs(NUM_FEATURES, num_horizons=2, num_symbols=1, window=WINDOW)
+HORIZONS = (5, 15)  # minutes
+INPUTS = Inputs(NUM_FEATURES, num_horizons=len(HORIZONS), num_symbols=1, window=WINDOW)
 QUICK = TrainConfig(
     window=WINDOW,
     max_windows=160,
@@ -29,10 +52,11 @@ QUICK = TrainConfig(
 )
 
 
-def tiny_model(seed: int = 0) -> nn.Module:
+def tiny_model(seed: int = 0, family: str = "lstm") -> nn.Module:
+    name, settings = FAMILIES[family]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return build("LSTMPricePredictor", TINY, INPUTS)
+        return build(name, find(name).configure(settings), INPUTS)
 
 
 def noise_task(rows: int = 1_200, seed: int = 0) -> LearningTask:
@@ -57,6 +81,7 @@ def noise_task(rows: int = 1_200, seed: int = 0) -> LearningTask:
         torch.arange(rows) * 60_000_000 + 16 * 60_000_000,
         torch.arange(WINDOW - 1, split),
         torch.arange(split + WINDOW, rows),
+        HORIZONS,
     )
 
 
@@ -66,10 +91,7 @@ def fingerprint_of(fitted: Fitted) -> tuple[str, str, list[EpochRecord]]:
 
 
 def timeless(fitted: Fitted) -> list[EpochRecord]:
-    return [
-        EpochRecord(r.epoch, r.train_loss, r.validation_loss, r.learning_rate, 0.0, r.skipped)
-        for r in fitted.history
-    ]
+    return [replace(record, seconds=0.0) for record in fitted.history]
 
 
 def hash_of(tensors: Mapping[str, Tensor]) -> str:

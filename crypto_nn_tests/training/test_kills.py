@@ -1,77 +1,118 @@
 """Killed with SIGKILL anywhere, training goes on to the very same bits.
 
-`CRYPTO_NN_TRAIN_KILLS` and `CRYPTO_NN_KILLS` ask for more kills than the quick run has.
+`CRYPTO_NN_TRAIN_KILLS` (twice killed runs) and `CRYPTO_NN_KILLS` (killed writers) ask for more than
+the quick run has.
 """
 
-import multiprocessing
 import os
 import random
 import signal
 import time
+from functools import cache
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 import torch
 
-from crypto_nn.training.checkpoints import CheckpointFolder, TrainingState
+from crypto_nn.training.checkpoints import MANIFEST, CheckpointFolder, TrainingState
+from crypto_nn.training.config import TrainConfig
 from crypto_nn.training.loop import fit
 from crypto_nn.training.progress import Progress
-from crypto_nn_tests.training.tasks import QUICK, fingerprint_of, noise_task, tiny_model
+from crypto_nn.training.record import EpochRecord
+from crypto_nn_tests.training.forks import FORKS
+from crypto_nn_tests.training.tasks import FAMILIES, QUICK, fingerprint_of, noise_task, tiny_model
 
 pytestmark = pytest.mark.kill
 
-TRAIN_KILLS = int(os.environ.get("CRYPTO_NN_TRAIN_KILLS", "3"))
+TRAIN_KILLS = int(os.environ.get("CRYPTO_NN_TRAIN_KILLS", "4"))
 WRITE_KILLS = int(os.environ.get("CRYPTO_NN_KILLS", "20"))
 SEED = int(os.environ.get("CRYPTO_NN_KILL_SEED", "0"))
-# A fresh server that has loaded torch once: children are forked from it, not from this process,
-# whose threads a fork would break.
-FORKS = multiprocessing.get_context("forkserver")
-# torch loads _dynamo with the first optimizer, which takes seconds in every child.
-FORKS.set_forkserver_preload([__name__, "torch._dynamo"])
 
 
-def train_in_child(folder: Path, told: Connection) -> None:
-    """Train, with a checkpoint after every fifth step, and say which steps are done."""
-    torch.set_num_threads(1)
-    config = QUICK.model_copy(update={"checkpoint_steps": 5})
+def settings(threads: int) -> TrainConfig:
+    """A checkpoint after every fifth step of 30."""
+    return QUICK.model_copy(update={"checkpoint_steps": 5, "threads": threads})
+
+
+Ended = tuple[str, str, list[EpochRecord]]
+
+
+def train_in_child(family: str, threads: int, folder: Path | None, told: Connection) -> None:
+    """Train, and say which steps are done, and at last what came of it.
+
+    The checkpoint after a step comes just after it was told.
+    """
+    checkpoints = CheckpointFolder(folder, "v1") if folder else None
 
     def tell(progress: Progress) -> None:
-        told.send_bytes(progress.step.to_bytes(4))
+        told.send(progress.step)
 
-    fit(tiny_model(), noise_task(), config, CheckpointFolder(folder, "v1"), tell)
-    told.send_bytes((0).to_bytes(4))
+    ended = fit(tiny_model(family=family), noise_task(), settings(threads), checkpoints, tell)
+    told.send(fingerprint_of(ended))
 
 
-def kill_after(folder: Path, step: int, delay: float) -> bool:
-    """Start training, kill it `delay` seconds after it has done `step`; False if it had ended."""
+def start(family: str, threads: int, folder: Path | None) -> tuple[BaseProcess, Connection]:
     here, there = FORKS.Pipe(duplex=False)
-    child = FORKS.Process(target=train_in_child, args=(folder, there))
+    child = FORKS.Process(target=train_in_child, args=(family, threads, folder, there))
     child.start()
     there.close()
-    done = -1
-    while done != 0 and done < step:
+    return child, here
+
+
+def until(step: int | None, here: Connection) -> int | Ended:
+    """What a training says after a step, or at its end."""
+    while True:
         assert here.poll(120), "training says nothing"
-        done = int.from_bytes(here.recv_bytes())
-    time.sleep(delay)
-    assert child.pid is not None
-    os.kill(child.pid, signal.SIGKILL)
+        told: int | Ended = here.recv()
+        if not isinstance(told, int) or (step is not None and told >= step):
+            return told
+
+
+def train(family: str, threads: int, folder: Path | None = None) -> Ended:
+    child, here = start(family, threads, folder)
+    ended = until(None, here)
     child.join()
-    return done != 0
+    assert not isinstance(ended, int)
+    return ended
 
 
-def test_killed_training_ends_with_the_same_bits(tmp_path: Path) -> None:
-    """Twice killed at random steps and moments, then resumed: weights and history do not differ."""
-    config = QUICK.model_copy(update={"checkpoint_steps": 5})
-    due = fingerprint_of(fit(tiny_model(), noise_task(), config))
-    chance = random.Random(SEED)
-    for trial in range(TRAIN_KILLS):
-        folder = tmp_path / str(trial)
-        first = chance.randrange(1, 24)
-        for step in (first, chance.randrange(first + 1, 29)):
-            assert kill_after(folder, step, chance.uniform(0, 0.02)), "it ended before the kill"
-        ended = fit(tiny_model(), noise_task(), config, CheckpointFolder(folder, "v1"))
-        assert fingerprint_of(ended) == due, f"seed {SEED}, trial {trial}"
+@cache
+def never_killed(family: str, threads: int) -> Ended:
+    return train(family, threads)
+
+
+def kill_after(step: int, delay: float, family: str, threads: int, folder: Path) -> bool:
+    """Start training, kill it `delay` seconds after it has done `step`; False if it had ended."""
+    child, here = start(family, threads, folder)
+    told = until(step, here)
+    time.sleep(delay)
+    child.kill()
+    child.join()
+    return isinstance(told, int)
+
+
+@pytest.mark.parametrize("run", range(TRAIN_KILLS))
+def test_killed_training_ends_with_the_same_bits(run: int, tmp_path: Path) -> None:
+    """Twice killed at random steps and moments, then resumed: weights and history do not differ.
+
+    Runs go through four families of models and 1 and 2 threads in turn. Every other kill is aimed
+    at the writing of a checkpoint.
+    """
+    family = list(FAMILIES)[run % len(FAMILIES)]
+    threads = 1 + (run + run // len(FAMILIES)) % 2
+    due = never_killed(family, threads)
+    chance = random.Random(SEED + run)
+    first = chance.randrange(1, 24)
+    for step in (first, chance.randrange(first + 1, 29)):
+        delay = chance.uniform(0, 0.02)
+        if chance.random() < 0.5:
+            step, delay = min(25, -(-step // 5) * 5), chance.uniform(0, 0.008)
+        assert kill_after(step, delay, family, threads, tmp_path), "it ended before the kill"
+        half = [path.name for path in tmp_path.glob("*/") if not (path / MANIFEST).exists()]
+        print(f"run {run}, {family}, {threads} threads: killed after {step}, half written: {half}")
+    assert train(family, threads, tmp_path) == due, f"seed {SEED}, run {run}"
 
 
 def save_without_end(folder: Path, told: Connection) -> None:

@@ -43,7 +43,7 @@ def unsafe(source: str) -> Iterator[str]:
                 yield name
             if name.endswith(("np.load", "numpy.load")):
                 for keyword in node.keywords:
-                    if keyword.arg == "allow_pickle":
+                    if keyword.arg == "allow_pickle" and ast.unparse(keyword.value) != "False":
                         yield f"{name} with allow_pickle"
 
 

@@ -121,11 +121,12 @@ def test_each_role_gets_its_own_windows(market: Panel, role: str) -> None:
 
 
 def test_files_are_all_that_a_version_needs(trained: TrainedVersion) -> None:
-    """Weights, config, state of training, history and card; everything else is in config.json."""
+    """Weights, config, history, card, what it looks at, state of training; no more is needed."""
     assert sorted(trained.files) == [
         "card.md",
         "config.json",
         "history.json",
+        "inspection.json",
         "model.safetensors",
         "training.json",
         "training.safetensors",
@@ -148,7 +149,7 @@ def test_metrics_stand_beside_every_baseline(trained: TrainedVersion) -> None:
     """No number without the majority's share and the baselines on the same rows."""
     scores = Scores.from_dict(trained.config["scores"])
     forecasters = {score.forecaster for score in scores.rows}
-    assert forecasters == {MODEL, "majority", "persistence", "volatility", "logistic"}
+    assert forecasters == {MODEL, "majority", "persistence", "volatility", "logistic", "lightgbm"}
     assert len({score.rows for score in scores.rows}) == 1
     assert {"skill_5m", "accuracy_15m", "majority_share_5m", "logistic_skill_5m"} <= set(
         trained.metrics
@@ -204,7 +205,7 @@ def test_class_weights_reach_the_loss(market: Panel) -> None:
 
 def test_a_fold_without_rows_says_so(market: Panel) -> None:
     """A range without bars is named, with what to do."""
-    with pytest.raises(TrainingError, match=r"no complete window.*calibration.*Materialise"):
+    with pytest.raises(TrainingError, match=r"no unbroken stretch.*calibration.*Materialise"):
         prepare(market.between(START, START + 4 * DAY), fold(), RECIPE)
 
 

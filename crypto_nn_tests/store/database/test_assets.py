@@ -36,7 +36,7 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
 class Model:
     """A version that says what the test says."""
 
-    window = 1
+    reach = 1
     version = "v1"
     fold = SimpleNamespace(role=lambda name: SimpleNamespace(start=START))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from crypto_nn.benchmark.document import (
+from crypto_nn.pictures.document import (
     Block,
     Code,
     Document,
@@ -13,7 +13,7 @@ from crypto_nn.benchmark.document import (
     Verdicts,
     Words,
 )
-from crypto_nn.pictures import markdown as embedded
+from crypto_nn.pictures.embed import markdown as embedded
 
 MARKS = {"good": "✓", "neutral": "–", "warning": "!"}
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from crypto_nn.benchmark.document import (
+from crypto_nn.pictures.document import (
     Block,
     Code,
     Document,

@@ -1,0 +1,79 @@
+"""Which versions stay on disk: the newest, the best, and all that ever answered."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from crypto_nn.inference.registry import champion_of
+from crypto_nn.store.lake import Lake
+from crypto_nn.store.models import ModelStore
+
+
+@dataclass(frozen=True)
+class Spent:
+    """A version that nothing needs any more."""
+
+    universe: str
+    model: str
+    version: str
+    trained_at: str
+    validation_loss: float
+
+
+def spent_versions(lake: Lake, models: ModelStore, keep: int) -> list[Spent]:
+    """The versions that may go, oldest first.
+
+    Of each universe these stay: the newest `keep`; of each model the one with the lowest
+    validation loss; and every version that answers or ever answered, so that `rollback` finds it.
+    A version that the table `checkpoints` does not know is never touched. Rows of tables stay.
+    """
+    if not lake.has("checkpoints"):
+        return []
+    columns = ("universe", "model", "version", "trained_at", "validation_loss")
+    rows = lake.read("checkpoints", columns).to_pylist()
+    rows = [row for row in rows if models.has(row["model"], row["version"])]
+    stay = _served(lake, models)
+    for _, group in groupby(sorted(rows, key=_universe), key=_universe):
+        stay |= _newest_and_best(list(group), keep)
+    return [
+        Spent(row["universe"], row["model"], row["version"], f"{row['trained_at']:%Y-%m-%d %H:%M}",
+              row["validation_loss"])
+        for row in sorted(rows, key=lambda row: row["trained_at"])
+        if row["version"] not in stay
+    ]  # fmt: skip
+
+
+def remove_spent(lake: Lake, models: ModelStore, keep: int) -> list[Spent]:
+    """Remove what `spent_versions` names; what is removed cannot be loaded any more."""
+    spent = spent_versions(lake, models, keep)
+    for version in {each.version: each for each in spent}.values():
+        models.remove(version.model, version.version)
+    return spent
+
+
+def _newest_and_best(rows: list[dict[str, Any]], keep: int) -> set[str]:
+    newest = sorted(rows, key=lambda row: row["trained_at"], reverse=True)[:keep]
+    best: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        lowest = best.setdefault(row["model"], row)
+        if row["validation_loss"] < lowest["validation_loss"]:
+            best[row["model"]] = row
+    return _versions(newest) | _versions(best.values())
+
+
+def _served(lake: Lake, models: ModelStore) -> set[str]:
+    if not lake.has("champion_history"):
+        return set()
+    events = lake.read("champion_history", ("universe", "version", "action")).to_pylist()
+    champions = [champion_of(models, universe) for universe in {e["universe"] for e in events}]
+    answering = {champion.version for champion in champions if champion}
+    return answering | _versions(event for event in events if event["action"] != "keep")
+
+
+def _versions(rows: Iterable[dict[str, Any]]) -> set[str]:
+    return {row["version"] for row in rows}
+
+
+def _universe(row: dict[str, Any]) -> str:
+    return str(row["universe"])

@@ -1,0 +1,144 @@
+"""All trainings beside each other: a list, and two compared."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crypto_nn.errors import ModelError
+from crypto_nn.pictures import Picture
+from crypto_nn.pictures.run_comparison import Course, run_comparison
+from crypto_nn.store.lake import Lake
+
+TABLE, HISTORY = "runs", "training_history"
+_LISTED = ("run", "universe", "model", "preset", "version", "state", "reason", "started_at",
+           "ended_at", "epochs", "validation_loss", "metrics", "error")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two trainings differ: settings and results, row by row, and the courses they took."""
+
+    settings: list[dict[str, Any]]
+    results: list[dict[str, Any]]
+    courses: tuple[Course, ...]
+
+    def picture(self) -> Picture:
+        """Validation losses by epoch, and the skills that were reached."""
+        return run_comparison(self.courses)
+
+
+def list_runs(lake: Lake, universe: str | None = None) -> list[dict[str, Any]]:
+    """Every training that was started, newest first."""
+    if not lake.has(TABLE):
+        return []
+    where = {"universe": universe} if universe else None
+    rows = lake.read(TABLE, _LISTED, where).to_pylist()
+    shown = []
+    for row in sorted(rows, key=lambda row: row["started_at"], reverse=True):
+        skills = skills_of(row.pop("metrics"))
+        ended = row.pop("ended_at")
+        row["run"] = row["run"][:8]
+        row["seconds"] = round((ended - row["started_at"]).total_seconds()) if ended else None
+        row["started_at"] = f"{row['started_at']:%Y-%m-%d %H:%M}"
+        row["skill"] = " ".join(f"{h}m {skill:+.2%}" for h, skill in sorted(skills.items()))
+        row["error"] = (row["error"] or "").splitlines()[0][:80] if row["error"] else None
+        shown.append(row)
+    return shown
+
+
+def compare_runs(lake: Lake, one: str, other: str) -> Comparison:
+    """Two trainings, each named by its run, its version, or the beginning of either.
+
+    Raises:
+        ModelError: no training has that name, or several have.
+    """
+    rows = [find_run(lake, name) for name in (one, other)]
+    names = [_name(row, rows) for row in rows]
+    settings = [dict(_flat(json.loads(row["settings"]))) for row in rows]
+    paths = sorted({*settings[0], *settings[1]})
+    return Comparison(
+        [
+            {"setting": path, **{n: _shown(s.get(path)) for n, s in zip(names, settings)}}
+            for path in paths
+            if settings[0].get(path) != settings[1].get(path)
+        ],
+        _results(rows, names),
+        tuple(_course(lake, row, name) for row, name in zip(rows, names)),
+    )
+
+
+def find_run(lake: Lake, name: str) -> dict[str, Any]:
+    """The row of `runs` whose run or version begins so; of a version the newest that trained it.
+
+    Raises:
+        ModelError: there is none, or names of several begin so.
+    """
+    rows = lake.read(TABLE).to_pylist() if lake.has(TABLE) else []
+    found = [row for row in rows if row["run"].startswith(name)]
+    if not found:
+        found = [row for row in rows if (row["version"] or "").startswith(name)]
+        trained = [row for row in found if row["state"] == "complete"]
+        found = trained or found
+        if len({row["version"] for row in found}) == 1:
+            return max(found, key=lambda row: row["started_at"])
+    if len(found) == 1 and name:
+        return found[0]
+    several = f"{len(found)} begin so; write more of it" if found else "none begins so"
+    raise ModelError(
+        f"There is no single training {name!r}: {several}. List them with `crypto-nn runs list`."
+    )
+
+
+def skills_of(metrics: str | None) -> dict[int, float]:
+    """Log-loss skill by horizon, from a row's metrics."""
+    prefix, suffix = "skill_", "m"
+    return {
+        int(name[len(prefix) : -len(suffix)]): value
+        for name, value in json.loads(metrics or "{}").items()
+        if name.startswith(prefix) and name.endswith(suffix)
+    }
+
+
+def _name(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
+    """The version, or the run where two trainings made the same version or none."""
+    versions = [each["version"] for each in rows]
+    unique = row["version"] and versions[0] != versions[1]
+    return str(row["version"] if unique else row["run"][:8])
+
+
+def _results(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+    plain = ("model", "preset", "state", "started_at", "epochs", "parameters", "validation_loss",
+             "snapshot", "code_hash", "machine")  # fmt: skip
+    facts = []
+    for row in rows:
+        metrics = json.loads(row["metrics"] or "{}")
+        facts.append({**{name: row[name] for name in plain}, **metrics})
+    every = list(dict.fromkeys(name for fact in facts for name in fact))
+    return [
+        {"result": name, **{n: _shown(fact.get(name)) for n, fact in zip(names, facts)}}
+        for name in every
+        if any(fact.get(name) is not None for fact in facts)
+    ]
+
+
+def _course(lake: Lake, row: dict[str, Any], name: str) -> Course:
+    where = {"universe": row["universe"], "version": row["version"] or ""}
+    epochs = lake.read(HISTORY, where=where).to_pylist() if lake.has(HISTORY) else []
+    epochs.sort(key=lambda epoch: epoch["epoch"])
+    return Course(
+        name,
+        [epoch["train_loss"] for epoch in epochs],
+        [epoch["validation_loss"] for epoch in epochs],
+        skills_of(row["metrics"]),
+    )
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, int | float | str | type(None)) else str(value)
+
+
+def _flat(settings: Any, path: str = "") -> list[tuple[str, Any]]:
+    if isinstance(settings, dict) and settings:
+        return [item for key, value in settings.items() for item in _flat(value, f"{path}.{key}")]
+    return [(path.removeprefix("."), json.dumps(settings))]
