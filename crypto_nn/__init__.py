@@ -11,6 +11,7 @@ _ROOMS = {
     "load_bars": "crypto_nn.notebook",
     "load_features": "crypto_nn.notebook",
     "load_model": "crypto_nn.notebook",
+    "load_windows": "crypto_nn.notebook",
     "predict": "crypto_nn.notebook",
 }
 __all__ = ["__version__", *_ROOMS]

@@ -87,7 +87,7 @@ def predict(
     Args:
         version: a version or `champion:<universe>`; the symbol's champion if not given.
     """
-    model, panel, ends = _asked(symbol, start, end, version)
+    model, panel, ends = load_windows(symbol, start, end, version)
     p_RHC = model.predict(panel, ends)
     index = pd.MultiIndex.from_product(
         [pd.DatetimeIndex(panel.ts_N[ends], tz="UTC"), panel.horizons], names=["ts", "horizon"]
@@ -121,7 +121,7 @@ def backtest(
     from crypto_nn.benchmark.backtest import positions
     from crypto_nn.benchmark.profits import market_of
 
-    model, panel, ends = _asked(symbol, start, end, version)
+    model, panel, ends = load_windows(symbol, start, end, version)
     if horizon not in model.horizons:
         raise ConfigError(
             f"Version {model.version} predicts {model.horizons} minutes ahead, not {horizon}. "
@@ -139,10 +139,18 @@ def backtest(
     return frame.assign(in_sample=days < model.fold.end)
 
 
-def _asked(
-    symbol: str, start: Time, end: Time, version: str | None
+def load_windows(
+    symbol: str, start: Time = None, end: Time = None, version: str | None = None
 ) -> "tuple[ModelInference, Panel, Rows]":
-    """A version, and the rows of the lake that it is asked about."""
+    """A version, and the windows of [start, end) that it can be asked about.
+
+    Args:
+        version: a version or `champion:<universe>`; the symbol's champion if not given.
+
+    Returns:
+        The version, the rows of the lake, and the positions in them at which its windows end: what
+        `ModelInference.predict` and `inference.uncertainty` take.
+    """
     from crypto_nn.features.labels import MINUTE
     from crypto_nn.training.dataset import load_panel
 

@@ -22,8 +22,22 @@ os.environ["DO_NOT_TRACK"] = "1"
 REQUIRED = set(os.environ.get("CRYPTO_NN_REQUIRE", "").split())
 
 
+# The longest modules, which several workers had better begin with (`make test`).
+LONGEST = (
+    "defs/test_graph.py", "test_readme.py", "store/test_revisions.py",
+    "defs/test_feature_columns.py", "defs/test_repairs.py", "models/test_models.py",
+    "features/test_leaks.py", "defs/test_reference.py", "features/test_parity_market.py",
+    "tuning/test_asset.py", "training/test_controls.py", "defs/test_live_fold.py",
+    "defs/test_running.py", "test_architecture.py", "training/test_kills.py",
+    "tuning/test_kills.py",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that talk to real exchanges run only where they are asked for: `pytest -m network`."""
+    """The longest modules come first; tests that talk to real exchanges only where asked for."""
+    root = Path(__file__).parent
+    place = {root / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(LONGEST)))
     if "network" in config.option.markexpr:
         return
     asked = pytest.mark.skip(reason="talks to real exchanges; run `pytest -m network`")

@@ -32,7 +32,7 @@ from crypto_nn.store.guard import check_query
 from crypto_nn_tests.market import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
 RENEW = "python -m crypto_nn_tests.test_docs"
 SNAPSHOTS = 7  # the example of time travel names this one
 

@@ -46,7 +46,7 @@ def judge(
     """
     known_NH = classes_NH >= 0
     if not known_NH.any():
-        return Verdict(False, "kept: there is no row on which both could be compared")
+        return Verdict(False, "there is no row on which both could be compared")
     losses = []
     for h in range(classes_NH.shape[1]):
         rows = known_NH[:, h]
@@ -56,10 +56,12 @@ def judge(
     ours, theirs, days = (np.concatenate(column) for column in zip(*losses))
     resampling = Resampling(resamples=config.resamples, level=config.level)
     difference = paired_day_block_bootstrap(ours, theirs, days, resampling=resampling)
+    side = "lower" if difference.estimate < 0 else "higher"
     told = (
-        f"log-loss differs by {difference.estimate:+.5f} nats "
+        f"its log-loss is {abs(difference.estimate):.5f} nats {side} than the champion's "
         f"[{difference.low:+.5f}, {difference.high:+.5f}] at {config.level:.0%}"
     )
     if difference.high < 0:
         return Verdict(True, f"better: {told}", difference)
-    return Verdict(False, f"kept: not shown to be better, {told}", difference)
+    shown = "worse" if difference.low > 0 else "not shown to be better"
+    return Verdict(False, f"{shown}: {told}", difference)

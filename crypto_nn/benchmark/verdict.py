@@ -43,8 +43,9 @@ class Verdict:
 
     @property
     def hardest(self) -> str:
-        """The baseline that is closest to the model, or further ahead: the lowest interval."""
-        return min(self.gains, key=lambda name: self.gains[name].low)
+        """The baseline that is furthest ahead of the model, of those it is not better than."""
+        unbeaten = {n: gain for n, gain in self.gains.items() if not gain.low > 0} or self.gains
+        return min(unbeaten, key=lambda name: unbeaten[name].estimate)
 
     @property
     def text(self) -> str:

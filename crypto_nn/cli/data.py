@@ -1,7 +1,7 @@
 """What is kept: tables, gaps, the database beside them."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from crypto_nn.store.database import DatabaseConfig
 
+_LONGEST = 160  # characters of a cell in a table
 commands = group("What is kept.")
 database = group("The Postgres or Supabase beside the lake.")
 
@@ -95,7 +96,8 @@ def _print_result(answer: "pa.Table", format: str, max_rows: int) -> None:
     elif format == "json":
         typer.echo(render.to_json(answer))
     elif format == "table":
-        console.print(table(answer.column_names, render.cells(answer.slice(0, max_rows))))
+        rows = [[_short(cell) for cell in row] for row in render.cells(answer.slice(0, max_rows))]
+        console.print(table(answer.column_names, rows))
         if answer.num_rows > max_rows:
             console.print(f"{max_rows} of {answer.num_rows} rows; --max-rows shows more.")
     else:
@@ -169,3 +171,8 @@ def _owner() -> "tuple[SecretStr, DatabaseConfig]":
             "database of the database's owner (on Supabase: postgres)."
         )
     return dsn, address
+
+
+def _short(cell: Any) -> Any:
+    """Text that fits a table: the rest of a long one is left to --format csv and json."""
+    return f"{cell[:_LONGEST]}…" if isinstance(cell, str) and len(cell) > _LONGEST else cell

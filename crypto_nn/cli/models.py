@@ -19,7 +19,7 @@ def listmodel_store() -> None:
 
 @commands.command()
 def show(version: str) -> None:
-    """The model card of a version (or of `champion:BTC-USDT`)."""
+    """The model card of a version, named by its beginning too, or of `champion:BTC-USDT`."""
     from crypto_nn.inference.registry import model_card, resolve
 
     store = model_store()
@@ -28,7 +28,7 @@ def show(version: str) -> None:
 
 @commands.command()
 def promote(
-    version: str,
+    version: Annotated[str, typer.Argument(help="A version, or the beginning of it.")],
     universe: Annotated[str, typer.Option(help="A symbol or universe it shall answer for.")],
     reason: Annotated[str, typer.Option(help="Why.")] = "by hand",
 ) -> None:
@@ -39,7 +39,9 @@ def promote(
     from crypto_nn.inference import registry
 
     experiment().members(universe)
-    champion = registry.promote(lake(), model_store(), universe, version, reason, now())
+    store = model_store()
+    whole = registry.resolve(store, version)
+    champion = registry.promote(lake(), store, universe, whole, reason, now())
     console.print(f"{champion.version} answers for {universe} since {champion.at}.")
 
 
@@ -60,14 +62,18 @@ def prune(
     keep: Annotated[int, typer.Option(min=1, help="Newest versions of each universe that stay.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
-    """Remove versions that nothing needs; the best, and all that ever answered, stay.
+    """Remove versions that nothing needs.
+
+    The best, all that ever answered, and those that trainings begin from, stay.
 
     Example: crypto-nn models prune --keep 20 --dry-run
     """
     from dataclasses import asdict
 
-    from crypto_nn.inference.retention import remove_spent, spent_versions
+    from crypto_nn.inference.retention import remove_spent, spent_versions, starts
 
-    gone = (spent_versions if dry_run else remove_spent)(lake(), model_store(), keep)
+    tables, store = lake(), model_store()
+    needed = starts(tables, store, experiment().training.pretrained)
+    gone = (spent_versions if dry_run else remove_spent)(tables, store, keep, needed)
     title = "Versions that would be removed" if dry_run else "Versions removed"
     print_rows([asdict(each) for each in gone], title=title)

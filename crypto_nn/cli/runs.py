@@ -19,7 +19,12 @@ def list_all(
     """Every training that was started, newest first."""
     from crypto_nn.inference.runs import list_runs
 
-    print_rows(list_runs(lake(), universe), title="Trainings", sparse=True)
+    rows = list_runs(lake(), universe)
+    errors = [(row["run"], row["state"], row.pop("error")) for row in rows]
+    print_rows(rows, title="Trainings", sparse=True)
+    for run, state, error in errors:
+        if error:
+            console.print(f"{run} {state}: {error}", markup=False, highlight=False, soft_wrap=True)
 
 
 @commands.command()
@@ -41,6 +46,8 @@ def compare(
     if plot is not None and plot.suffix not in (".svg", ".png"):
         raise ConfigError(f"--plot {plot} ends in {plot.suffix!r}; write it as .svg or .png.")
     found = compare_runs(lake(), one, other)
+    if found.warning:
+        console.print(found.warning, style="yellow", markup=False)
     print_rows(found.settings, title="Settings that differ")
     print_rows(found.results, title="Results")
     if plot is not None:
@@ -51,7 +58,9 @@ def compare(
 
 @commands.command()
 def export(
-    version: Annotated[str, typer.Argument(help="A version, or `champion:BTC-USDT`.")],
+    version: Annotated[
+        str, typer.Argument(help="A version, its beginning, or `champion:BTC-USDT`.")
+    ],
     output: Annotated[Path, typer.Option(help="A .csv or .json file, or a TensorBoard folder.")],
 ) -> None:
     """Write how a version learned, epoch by epoch, for other programs.
@@ -72,4 +81,4 @@ def export(
         from crypto_nn.training.tensorboard import export_tensorboard
 
         export_tensorboard(history, output / name)
-    console.print(f"Wrote {len(history)} epochs to {output}.", markup=False)
+    console.print(f"Wrote {len(history)} epoch(s) to {output}.", markup=False)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # Typer passes this on to click: `--n_trials` is `--n-trials`.
 _EITHER = {"token_normalize_func": lambda name: name.replace("_", "-")}
-_WHOLE = ("version", "universe", "symbol")  # columns that are never broken
+# Columns that are never broken.
+_WHOLE = ("version", "universe", "symbol", "run", "model", "state", "started", "skill %")
 console = Console(width=None if sys.stdout.isatty() else 140)  # a pipe has no width of its own
 errors = Console(stderr=True)
 
@@ -89,9 +90,7 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None
     """A table whose cells are shown as they are: what looks like markup is text."""
     shown = Table(title=title, title_justify="left")
     for name in names:
-        shown.add_column(
-            Text(name), overflow="fold", no_wrap=name in ("version", "universe", "symbol")
-        )
+        shown.add_column(Text(name), overflow="fold", no_wrap=name in _WHOLE)
     for row in rows:
         shown.add_row(*(Text(_cell(value)) for value in row))
     return shown

@@ -44,16 +44,22 @@ def tune(
         "tuning.timeout_minutes": timeout,
         "tuning.workers": workers,
     }
+    import dagster as dg
+
     running = graph()
     told = logging.getLogger("crypto_nn.defs.tuning")
     told.setLevel(logging.INFO)
     told.addHandler(_Told())
     overrides = {key: value for key, value in wanted.items() if value is not None}
-    found = running.tune(universe, model, overrides)
-    _print(found, running.platform.reports / "tuning" / universe / found["model"])
+    try:
+        found = running.tune(universe, model, overrides)
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        console.print("Stopped; call again to go on.")
+        raise typer.Exit(130) from None
+    _print(found, universe, running.platform.reports / "tuning" / universe / found["model"])
 
 
-def _print(found: dict[str, object], folder: Path) -> None:
+def _print(found: dict[str, object], universe: str, folder: Path) -> None:
     """The best settings, what mattered, and where to read on."""
     console.print(
         f"{found['study']}: {found['complete']} complete, {found['pruned']} pruned, "
@@ -77,6 +83,6 @@ def _print(found: dict[str, object], folder: Path) -> None:
     console.print(f"Best settings: {folder / 'best.yaml'}", soft_wrap=True)
     console.print(
         "The best of many trials is too good; nothing was promoted. Next: crypto-nn train "
-        f"--config {folder / 'best.yaml'}",
+        f"--universe {universe} --config {folder / 'best.yaml'}",
         soft_wrap=True,
     )

@@ -16,7 +16,7 @@ from crypto_nn.defs.partitions import (
     symbol_months,
     universes,
 )
-from crypto_nn.defs.resources import Platform
+from crypto_nn.defs.resources import Overrides, Platform
 from crypto_nn.features.splits import (
     LOCK_BOX,
     MINUTE,
@@ -82,12 +82,13 @@ def features(
     group_name="features",
     kinds={"duckdb"},
     owners=["team:ml"],
-    code_version=EXPERIMENT.digest("splits"),
+    code_version=f"{EXPERIMENT.digest('splits')} {EXPERIMENT.reach}",
     check_specs=[dg.AssetCheckSpec("splits_do_not_overlap", asset="splits", blocking=True)],
 )
 def splits(
     context: dg.AssetExecutionContext,
     platform: Platform,
+    config: Overrides,
     features: TableReader,
     labels: TableReader,
 ) -> Iterator[dg.Output[Partitions] | dg.AssetCheckResult]:
@@ -99,7 +100,7 @@ def splits(
     from crypto_nn.training.dataset import extent
 
     universe = context.partition_key
-    experiment = platform.experiment()
+    experiment = platform.experiment(config)
     names = platform.feature_set(experiment).names
     there = extent(platform.lake, experiment.members(universe), names)
     reach = Reach(max(experiment.labels.horizons), experiment.reach)
@@ -107,20 +108,10 @@ def splits(
         there.start, there.end, experiment.splits, reach, _locked(platform, universe)
     )
     table = made.to_arrow(universe)
-    yield dg.Output(
-        Partitions(
-            [Tables({"universe": universe}, {"splits": table})],
-            lambda: {
-                "folds": len(made.folds),
-                "roles": dg.MetadataValue.table(
-                    [
-                        dg.TableRecord({k: str(v) for k, v in row.items()})
-                        for row in table.to_pylist()
-                    ]
-                ),
-            },
-        )
-    )
+    roles = [dg.TableRecord({k: str(v) for k, v in row.items()}) for row in table.to_pylist()]
+    told = {"folds": len(made.folds), "roles": dg.MetadataValue.table(roles)}
+    parts = [Tables({"universe": universe}, {"splits": table})]
+    yield dg.Output(Partitions(parts, lambda: told))
     problems = overlaps(made)
     yield dg.AssetCheckResult(
         check_name="splits_do_not_overlap",

@@ -24,7 +24,7 @@ from crypto_nn.monitoring.alerts import Alert
 from crypto_nn.sources import FilesConfig
 
 FAR = np.datetime64("2262-01-01", "us")
-TAKERS = {"retrain": ("checkpoint", "benchmark_report"), "tune": ("tuning_study",)}
+TAKERS = {"retrain": ("splits", "checkpoint", "benchmark_report"), "tune": ("tuning_study",)}
 """Who takes settings that are different in one run alone, by job."""
 DAGSTER_YAML = Path(__file__).parents[2] / "data" / "dagster_home" / "dagster.yaml"
 
@@ -146,7 +146,8 @@ class Graph:
         events = self.platform.lake.read("champion_history", where={"universe": universe})
         last, champion = events.to_pylist()[-1], champion_of(self.platform.models, universe)
         answers = champion.version if champion else "nobody"
-        told = f"{last['action']} {last['version']}: {last['reason']}. {answers} answers."
+        became = {"promote": "was promoted", "keep": "was not promoted", "rollback": "is back"}
+        told = f"{last['version']} {became[last['action']]}: {last['reason']}. {answers} answers."
         return leaderboard(report, self.experiment.benchmark.headline_cost_bps), told
 
     def predict(self, symbols: Sequence[str] | None, month: str | None = None) -> None:

@@ -146,8 +146,8 @@ def check_embargo(experiment: Experiment, fold: Fold) -> None:
         raise ConfigError(
             f"{experiment.model.name} with training.window {experiment.training.window} looks "
             f"{experiment.reach} minutes back and needs an embargo of {due} minutes, and `splits` "
-            f"was cut with {fold.embargo}. Set model and window in the YAML and materialise "
-            "`splits` again."
+            f"was cut with {fold.embargo}. Materialise `splits` with the same settings first; "
+            "`crypto-nn train` and the job `retrain` do."
         )
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 DAY = "datetime64[D]"
-INTERIM_S = np.timedelta64(60, "s")
-"""So often trials are written down while a search runs; all are when it ends."""
+INTERIM_S = np.timedelta64(5, "s")
+"""Trials that end within so long of the last writing are written down with the next one."""
 
 models = dg.StaticPartitionsDefinition(list(MODELS))
 universe_models = dg.MultiPartitionsDefinition({"universe": universes, "model": models})
@@ -86,12 +86,23 @@ def folds_of(made: Splits, experiment: Experiment) -> tuple[Fold, ...]:
         return made.folds
     if experiment.tuning.rows == "before_tests":
         return made.folds[:1]
+    return (_newest(made, experiment),)
+
+
+def answering(made: Splits, experiment: Experiment) -> Fold:
+    """The fold of the version that is kept: the trials' own, or the newest where they had all."""
+    if experiment.tuning.rows == "walk_forward":
+        return _newest(made, experiment)
+    return folds_of(made, experiment)[0]
+
+
+def _newest(made: Splits, experiment: Experiment) -> Fold:
     fold, box = made.nightly, made.locked
     if box is None or fold.start >= box.end or fold.end <= box.start:
-        return (fold,)
+        return fold
     first = min([fold.start, *(each.start for each in made.folds)])
     reach = Reach(max(experiment.labels.horizons), experiment.reach)
-    return (nightly(first, box.start, experiment.splits, reach),)
+    return nightly(first, box.start, experiment.splits, reach)
 
 
 def shared_days(folds: tuple[Fold, ...], made: Splits) -> int:
@@ -120,10 +131,11 @@ class Search:
         self.experiment, self.universe = experiment, universe
         self.made = made
         self.folds = folds_of(made, experiment)
+        self.final = answering(made, experiment)
         self.snapshot = platform.lake.snapshot()
         self.result: TuningResult | None = None
         self.stored_at = platform.now()
-        for fold in self.folds:
+        for fold in (*self.folds, self.final):
             check_embargo(experiment, fold)
 
     def optimizer(self) -> "HyperparameterOptimizer":
@@ -132,8 +144,9 @@ class Search:
         from crypto_nn.tuning.optimizer import Question, optimizer_of
 
         platform, experiment = self.platform, self.experiment
-        start = min(fold.start for fold in self.folds) - experiment.reach * MINUTE
-        end = max(fold.end for fold in self.folds)
+        folds = (*self.folds, self.final)
+        start = min(fold.start for fold in folds) - experiment.reach * MINUTE
+        end = max(fold.end for fold in folds)
         names = platform.feature_set(experiment).names
         members = experiment.members(self.universe)
         panel = load_panel(platform.lake, members, names, start, end, self.snapshot)
@@ -156,11 +169,14 @@ class Search:
             self.result = optimizer.run(self.tell)
         except BaseException:  # also where it was told to stop: what was tried is counted
             if self.result is not None:
-                self.platform.lake.replace_all([self.rows(self.result, None)])
+                self.store(self.result)
             raise
-        best = optimizer.best_version(self.result, self.folds[-1])
+        self.store(self.result)  # whatever becomes of the best version
+        models = self.platform.models
+        best = optimizer.best_version(self.result, self.final, models)
         if best is not None:
-            self.platform.models.save(best.model, best.version, best.files)
+            if not models.has(best.model, best.version):
+                models.save(best.model, best.version, best.files)
             yield untested(self.platform, tables_of(self.platform, self.universe, best))
             assert self.result.best is not None
             self.write_best(self.result.best.params)
@@ -168,14 +184,18 @@ class Search:
         optimizer.clean_up(self.result)
 
     def tell(self, result: "TuningResult") -> None:
-        """Say how it stands; once a minute, write the trials down."""
+        """Say how it stands; every few seconds, write the trials down."""
         self.result = result
         self.context.log.info(result.line)
         log.info(result.line)
         now = self.platform.now()
         if now - self.stored_at >= INTERIM_S:
             self.stored_at = now
-            self.platform.lake.replace_all([self.rows(result, None)])
+            self.store(result)
+
+    def store(self, result: "TuningResult") -> None:
+        """Write down what is known by now."""
+        self.platform.lake.replace_all([self.rows(result, None)])
 
     def rows(self, result: "TuningResult", best: TrainedVersion | None) -> Tables:
         """The study and its trials, in place of what was known of them before."""

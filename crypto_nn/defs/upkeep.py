@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from crypto_nn.defs.resources import Platform
-from crypto_nn.inference.retention import remove_spent
+from crypto_nn.inference.retention import remove_spent, starts
 from crypto_nn.store.atomic import sweep
 from crypto_nn.store.lake import Lake
 
@@ -36,9 +36,10 @@ def tidy_up(context: dg.OpExecutionContext, platform: Platform) -> None:
     """The snapshots that kept checkpoints learned from stay readable."""
     pinned = pinned_snapshots(platform.lake)
     done = platform.lake.maintain(pinned, keep=KEPT_SNAPSHOTS)
-    gone = remove_spent(
-        platform.lake, platform.models, platform.experiment().automation.keep_versions
-    )
+    experiment = platform.experiment()
+    needed = starts(platform.lake, platform.models, experiment.training.pretrained)
+    kept = experiment.automation.keep_versions
+    gone = remove_spent(platform.lake, platform.models, kept, needed)
     swept = [*sweep(platform.raw.root), *platform.models.sweep(), *_forget(platform.work)]
     context.log.info("%s; %d stale temporary files removed; pinned %s", done, len(swept), pinned)
     if gone:

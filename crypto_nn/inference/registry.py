@@ -12,7 +12,9 @@ from crypto_nn.store.lake import Lake
 from crypto_nn.store.models import ModelStore
 from crypto_nn.store.tables import TABLES
 
-KEPT_EVENTS = 1000
+KEPT_VERDICTS = 1000  # "keep" of each universe; whoever answered is remembered for good
+SHORTEST_BEGINNING = 4
+CHAMPION = "champion:"
 
 
 @dataclass(frozen=True)
@@ -28,22 +30,22 @@ class Champion:
 def champion_of(models: ModelStore, universe: str) -> Champion | None:
     """The version that answers for a universe, or None before the first promotion."""
     pointer = models.pointer(_pointer(universe))
-    if pointer is None:
+    answered = [e for e in pointer["events"] if e["action"] != "keep"] if pointer else []
+    if not answered:
         return None
-    last = _answering(pointer["events"])
+    last = answered[-1]
     return Champion(universe, last["version"], last["at"], last["reason"])
 
 
 def resolve(models: ModelStore, name: str) -> str:
-    """The version that `name` means: a version, or `champion:<universe>`.
+    """The version that `name` means: a version, its beginning, or `champion:<universe>`.
 
     Raises:
-        ModelError: there is no such version or champion.
+        ModelError: there is no such version or champion, or several versions begin so.
     """
-    if not name.startswith("champion:"):
-        models.find(name)
-        return name
-    universe = name.removeprefix("champion:")
+    if not name.startswith(CHAMPION):
+        return _begins(models, name)
+    universe = name.removeprefix(CHAMPION)
     champion = champion_of(models, universe)
     if champion is None:
         raise ModelError(
@@ -130,6 +132,21 @@ def config_differences(models: ModelStore, one: str, other: str) -> list[dict[st
     ]
 
 
+def _begins(models: ModelStore, beginning: str) -> str:
+    versions = {version for name in models.names() for version in models.versions(name)}
+    if beginning in versions or len(beginning) < SHORTEST_BEGINNING:
+        models.find(beginning)
+        return beginning
+    found = sorted(version for version in versions if version.startswith(beginning))
+    if len(found) == 1:
+        return found[0]
+    several = f"{', '.join(found)} begin so; write more of it" if found else "none begins so"
+    raise ModelError(
+        f"There is no single version {beginning!r} in {models.root}: {several}. "
+        "List them with `crypto-nn models list`."
+    )
+
+
 def _flat(settings: Any, path: str = "") -> list[tuple[str, Any]]:
     if isinstance(settings, dict) and settings:
         return [item for key, value in settings.items() for item in _flat(value, f"{path}.{key}")]
@@ -147,12 +164,15 @@ def _line(events: list[dict[str, str]]) -> list[dict[str, str]]:
         if event["action"] == "promote":
             line.append(event)
         elif event["action"] == "rollback":
-            line.pop()
+            del line[-1:]
     return line
 
 
-def _answering(events: list[dict[str, str]]) -> dict[str, str]:
-    return [event for event in events if event["action"] != "keep"][-1]
+def _without_old_verdicts(events: list[dict[str, str]]) -> list[dict[str, str]]:
+    """All promotions and rollbacks, but only the newest verdicts that changed nothing."""
+    kept = [place for place, event in enumerate(events) if event["action"] == "keep"]
+    old = set(kept[:-KEPT_VERDICTS])
+    return [event for place, event in enumerate(events) if place not in old]
 
 
 def _record(
@@ -166,7 +186,7 @@ def _record(
 ) -> Champion:
     pointer = models.pointer(_pointer(universe)) or {"events": []}
     event = {"version": version, "action": action, "reason": reason, "at": str(now)}
-    events = [*pointer["events"], event][-KEPT_EVENTS:]
+    events = _without_old_verdicts([*pointer["events"], event])
     models.set_pointer(_pointer(universe), {"events": events})
     schema = pa.schema([(c.name, c.arrow) for c in TABLES["champion_history"].columns])
     rows = [
@@ -176,5 +196,4 @@ def _record(
     lake.replace(
         {"champion_history": pa.Table.from_pylist(rows, schema=schema)}, {"universe": universe}
     )
-    last = _answering(events)
-    return Champion(universe, last["version"], last["at"], last["reason"])
+    return Champion(universe, version, event["at"], reason)

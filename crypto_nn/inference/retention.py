@@ -1,13 +1,15 @@
-"""Which versions stay on disk: the newest, the best, and all that ever answered."""
+"""Which versions stay on disk: the newest, the best, all that ever answered, and the needed."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from crypto_nn.inference.registry import champion_of
+from crypto_nn.inference.registry import CHAMPION, champion_of
 from crypto_nn.store.lake import Lake
 from crypto_nn.store.models import ModelStore
+from crypto_nn.store.runs import NAME, RUNNING
 
 
 @dataclass(frozen=True)
@@ -21,19 +23,39 @@ class Spent:
     validation_loss: float
 
 
-def spent_versions(lake: Lake, models: ModelStore, keep: int) -> list[Spent]:
+def starts(lake: Lake, models: ModelStore, pretrained: str | None) -> frozenset[str]:
+    """The versions that trainings begin from: the next one, and all that the lake says are running.
+
+    A training that was killed before it could say so counts as running.
+
+    Args:
+        pretrained: `training.pretrained` of the settings in force, a version or `champion:…`.
+    """
+    rows = lake.read(NAME, ("settings",), {"state": RUNNING}).to_pylist() if lake.has(NAME) else []
+    running = (json.loads(row["settings"] or "{}").get("training", {}) for row in rows)
+    named = {pretrained, *(training.get("pretrained") for training in running)}
+    return frozenset(_version(models, name) for name in named if name)
+
+
+def spent_versions(
+    lake: Lake, models: ModelStore, keep: int, needed: Collection[str] = ()
+) -> list[Spent]:
     """The versions that may go, oldest first.
 
     Of each universe these stay: the newest `keep`; of each model the one with the lowest
     validation loss; and every version that answers or ever answered, so that `rollback` finds it.
     A version that the table `checkpoints` does not know is never touched. Rows of tables stay.
+
+    Args:
+        keep: how many of the newest stay.
+        needed: versions that stay whatever they are, such as those of `starts`.
     """
     if not lake.has("checkpoints"):
         return []
     columns = ("universe", "model", "version", "trained_at", "validation_loss")
     rows = lake.read("checkpoints", columns).to_pylist()
     rows = [row for row in rows if models.has(row["model"], row["version"])]
-    stay = _served(lake, models)
+    stay = _served(lake, models).union(needed)
     for _, group in groupby(sorted(rows, key=_universe), key=_universe):
         stay |= _newest_and_best(list(group), keep)
     return [
@@ -44,9 +66,11 @@ def spent_versions(lake: Lake, models: ModelStore, keep: int) -> list[Spent]:
     ]  # fmt: skip
 
 
-def remove_spent(lake: Lake, models: ModelStore, keep: int) -> list[Spent]:
+def remove_spent(
+    lake: Lake, models: ModelStore, keep: int, needed: Collection[str] = ()
+) -> list[Spent]:
     """Remove what `spent_versions` names; what is removed cannot be loaded any more."""
-    spent = spent_versions(lake, models, keep)
+    spent = spent_versions(lake, models, keep, needed)
     for version in {each.version: each for each in spent}.values():
         models.remove(version.model, version.version)
     return spent
@@ -69,6 +93,11 @@ def _served(lake: Lake, models: ModelStore) -> set[str]:
     champions = [champion_of(models, universe) for universe in {e["universe"] for e in events}]
     answering = {champion.version for champion in champions if champion}
     return answering | _versions(event for event in events if event["action"] != "keep")
+
+
+def _version(models: ModelStore, name: str) -> str:
+    champion = champion_of(models, name[len(CHAMPION) :]) if name.startswith(CHAMPION) else None
+    return champion.version if champion else name
 
 
 def _versions(rows: Iterable[dict[str, Any]]) -> set[str]:

@@ -17,34 +17,50 @@ _LISTED = ("run", "universe", "model", "preset", "version", "state", "reason", "
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two trainings differ: settings and results, row by row, and the courses they took."""
+    """How two trainings differ: settings and results, row by row, and the courses they took.
+
+    `warning` says why their losses cannot be compared, where they cannot.
+    """
 
     settings: list[dict[str, Any]]
     results: list[dict[str, Any]]
     courses: tuple[Course, ...]
+    warning: str = ""
 
     def picture(self) -> Picture:
         """Validation losses by epoch, and the skills that were reached."""
-        return run_comparison(self.courses)
+        title = "Trainings compared" + " (on other rows)" * bool(self.warning)
+        return run_comparison(self.courses, title)
 
 
 def list_runs(lake: Lake, universe: str | None = None) -> list[dict[str, Any]]:
-    """Every training that was started, newest first."""
+    """Every training that was started, newest first, in few words."""
     if not lake.has(TABLE):
         return []
     where = {"universe": universe} if universe else None
     rows = lake.read(TABLE, _LISTED, where).to_pylist()
-    shown = []
-    for row in sorted(rows, key=lambda row: row["started_at"], reverse=True):
-        skills = skills_of(row.pop("metrics"))
-        ended = row.pop("ended_at")
-        row["run"] = row["run"][:8]
-        row["seconds"] = round((ended - row["started_at"]).total_seconds()) if ended else None
-        row["started_at"] = f"{row['started_at']:%Y-%m-%d %H:%M}"
-        row["skill"] = " ".join(f"{h}m {skill:+.2%}" for h, skill in sorted(skills.items()))
-        row["error"] = (row["error"] or "").splitlines()[0][:80] if row["error"] else None
-        shown.append(row)
-    return shown
+    return [_listed(row) for row in sorted(rows, key=lambda row: row["started_at"], reverse=True)]
+
+
+def _listed(row: dict[str, Any]) -> dict[str, Any]:
+    skills = [f"{skill:+.2f}" for _, skill in sorted(_percent(row["metrics"]).items())]
+    ended, loss, error = row["ended_at"], row["validation_loss"], row["error"] or ""
+    return {
+        "run": row["run"][:8],
+        "universe": row["universe"],
+        "model": f"{row['model']}:{row['preset']}" if row["preset"] else row["model"],
+        "version": (row["version"] or "")[:8],
+        "state": row["state"],
+        "started": f"{row['started_at']:%m-%d %H:%M}",
+        "seconds": round((ended - row["started_at"]).total_seconds()) if ended else None,
+        "loss": None if loss is None else f"{loss:.4f}",
+        "skill %": " ".join(skills),
+        "error": error.splitlines()[0] if error else None,
+    }
+
+
+def _percent(metrics: str | None) -> dict[int, float]:
+    return {horizon: 100 * skill for horizon, skill in skills_of(metrics).items()}
 
 
 def compare_runs(lake: Lake, one: str, other: str) -> Comparison:
@@ -64,8 +80,35 @@ def compare_runs(lake: Lake, one: str, other: str) -> Comparison:
             if settings[0].get(path) != settings[1].get(path)
         ],
         _results(rows, names),
-        tuple(_course(lake, row, name) for row, name in zip(rows, names)),
+        tuple(_course(lake, row, f"{row['model']} {n[:8]}") for row, n in zip(rows, names)),
+        _other_rows([_config(lake, row) for row in rows]),
     )
+
+
+def _config(lake: Lake, row: dict[str, Any]) -> dict[str, Any]:
+    """What the table `checkpoints` has of a version's `config.json`; nothing where it has none."""
+    where = {"universe": row["universe"], "version": row["version"] or ""}
+    found = lake.read("checkpoints", ("config",), where) if lake.has("checkpoints") else None
+    config: dict[str, Any] = json.loads(found["config"][0].as_py()) if found else {}
+    return config
+
+
+def _other_rows(configs: Sequence[dict[str, Any]]) -> str:
+    """Why losses of the two are not those of the same rows and classes; empty where they are."""
+    if not all(configs):
+        return ""
+    facts = [
+        {
+            "validation rows": config["rows"]["validation"],
+            "validation begins": config["fold"]["roles"]["validation"][0][:16],
+            "embargo": config["fold"]["embargo"],
+            "what is flat (k)": config["k"] and [round(k, 4) for k in config["k"]],
+        }
+        for config in configs
+    ]
+    odd = [f"{name} {facts[0][name]} and {facts[1][name]}" for name in facts[0]
+           if facts[0][name] != facts[1][name]]  # fmt: skip
+    return f"Losses are not comparable: {'; '.join(odd)}." if odd else ""
 
 
 def find_run(lake: Lake, name: str) -> dict[str, Any]:
@@ -113,12 +156,13 @@ def _results(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[
     facts = []
     for row in rows:
         metrics = json.loads(row["metrics"] or "{}")
-        facts.append({**{name: row[name] for name in plain}, **metrics})
+        own = {n: v for n, v in metrics.items() if n.split("_")[0] in ("accuracy", "log", "skill")}
+        facts.append({**{name: row[name] for name in plain}, **own})
     every = list(dict.fromkeys(name for fact in facts for name in fact))
     return [
         {"result": name, **{n: _shown(fact.get(name)) for n, fact in zip(names, facts)}}
         for name in every
-        if any(fact.get(name) is not None for fact in facts)
+        if facts[0].get(name) != facts[1].get(name)
     ]
 
 

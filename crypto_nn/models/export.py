@@ -2,6 +2,7 @@
 
 import warnings
 from functools import cache
+from io import BytesIO
 
 import torch
 from torch import nn
@@ -18,6 +19,8 @@ def export(model: nn.Module, windows: Windows) -> ExportedProgram:
     Args:
         model: in eval mode.
         windows: an example of at least two windows: one alone would fix the number.
+
+    The program keeps no example: torch would pickle it as it is, and run that pickle on loading.
     """
     _register()
     batch, shapes = Dim("batch", min=1, max=MOST_WINDOWS), ShapesCollection()
@@ -28,11 +31,30 @@ def export(model: nn.Module, windows: Windows) -> ExportedProgram:
         warnings.filterwarnings("ignore", "The tensor attributes .*_flat_weights")
         arguments = (windows,)
         dynamic = shapes.dynamic_shapes(model, arguments)
-        return torch.export.export(model, arguments, dynamic_shapes=dynamic)
+        program = torch.export.export(model, arguments, dynamic_shapes=dynamic)
+    program.example_inputs = None
+    return program
+
+
+def to_bytes(program: ExportedProgram) -> bytes:
+    """The program as `torch.export.save` writes it."""
+    file = BytesIO()
+    torch.export.save(program, file)
+    return file.getvalue()
+
+
+def from_bytes(content: bytes) -> ExportedProgram:
+    """The program that `to_bytes` wrote, in any process.
+
+    `torch.export.load` can unpickle what it finds: load only what you or somebody you trust wrote.
+    """
+    _register()
+    return torch.export.load(BytesIO(content))
 
 
 @cache
 def _register() -> None:
     """Tell torch.export, once, that windows and predictions are trees of tensors."""
-    register_dataclass(Windows)
-    register_dataclass(Prediction)
+    for form in (Windows, Prediction):
+        name = f"{form.__module__}.{form.__qualname__}"
+        register_dataclass(form, serialized_type_name=name)

@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from crypto_nn.indicators.laws import LawError
-from crypto_nn.models.export import export
+from crypto_nn.models.export import export, from_bytes, to_bytes
 from crypto_nn.models.heads import HorizonHeads
 from crypto_nn.models.prediction import NUM_CLASSES, Prediction, Remembers, Windows
 from crypto_nn.models.specimen import (
@@ -276,9 +276,9 @@ def check_save_and_load_keep_every_bit(specimen: Specimen) -> None:
 
 
 def check_export(specimen: Specimen) -> None:
-    """`torch.export` makes a program of it that gives the same answers to any batch."""
+    """`torch.export` makes a program of it; saved and loaded, it answers the same to any batch."""
     model = specimen.used()
-    program = export(model, specimen.noise(3)).module()
+    program = from_bytes(to_bytes(export(model, specimen.noise(3)))).module()
     for batch in (1, 2, 7):
         windows = specimen.noise(batch, seed=batch)
         due, found = model(windows), program(windows)

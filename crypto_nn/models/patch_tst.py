@@ -60,6 +60,9 @@ class PatchTST(nn.Module):
 
     `attention_patches` (B, P) is what the newest patch looks at in the last layer, the mean of
     all channels and heads.
+
+    Attributes:
+        steps: minutes from one entry of a tensor that is shown to the next.
     """
 
     def __init__(self, config: PatchTSTConfig, inputs: Inputs) -> None:
@@ -70,6 +73,7 @@ class PatchTST(nn.Module):
             channels = config.channels
             self.mix = nn.Linear(inputs.num_features, channels)
         self.patches = Patches(config, inputs.window)
+        self.steps = {"attention_patches": config.stride}
         self.encode = Encoder(config)
         self.norm = nn.LayerNorm(config.width)
         self.flatten = nn.Linear(self.patches.number * config.width, config.summary)

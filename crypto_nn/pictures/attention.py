@@ -21,12 +21,14 @@ class Attention:
     Attributes:
         minutes: from one moment to the next.
         mean_T, low_T, high_T: mean, and the 10 % and 90 % quantiles, oldest moment first.
+        newest: what the newest moment is.
     """
 
     minutes: int
     mean_T: Float
     low_T: Float
     high_T: Float
+    newest: str = "bar"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,7 @@ def attention_over_time(parts: Mapping[str, Attention], title: str = "") -> "Fig
         axes.axhline(1 / len(ages_T), color=canvas.GREY, lw=1, ls="--")
         axes.set_ylim(bottom=0)
         axes.set_title(name)
-        axes.set_xlabel("minutes before the newest bar")
+        axes.set_xlabel(f"minutes before the newest {part.newest}")
         axes.set_ylabel("weight")
     return sheet
 

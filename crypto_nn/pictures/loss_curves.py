@@ -55,6 +55,7 @@ def loss_curves(
     if chance is not None:
         axes.axhline(chance, color=canvas.GREY, lw=1, ls="--", label="class shares only")
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlim(0.5, max(len(values) for values, _ in curves.values()) + 0.5)
     canvas.legend_above(axes, 3)
     return sheet

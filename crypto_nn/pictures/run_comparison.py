@@ -38,11 +38,12 @@ def run_comparison(courses: Sequence[Course], title: str = "") -> "Figure | None
         colour = canvas.SERIES[number % len(canvas.SERIES)]
         epochs = np.arange(1, len(course.validation) + 1)
         losses.plot(epochs, course.validation, color=colour, marker="o", ms=3, label=course.name)
-        losses.plot(epochs, course.train, color=colour, lw=1, ls=":")
+        losses.plot(epochs, course.train, color=colour, lw=1, ls=":", marker=".", ms=3)
         values = [course.skills.get(horizon, np.nan) for horizon in horizons]
         places = np.arange(len(horizons)) + (number - (len(courses) - 1) / 2) * width
         skills.bar(places, values, width=width * 0.92, color=colour)
-    losses.xaxis.set_major_locator(MaxNLocator(integer=True))
+    losses.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    losses.set_xlim(0.5, max(len(course.validation) for course in courses) + 0.5)
     losses.set_xlabel("epoch (dotted: training loss)")
     losses.set_ylabel("validation loss, nats")
     canvas.legend_above(losses, len(courses))

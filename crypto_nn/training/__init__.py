@@ -18,6 +18,7 @@ _ROOMS = {
     "Trainer": "trainer",
     "TradingLoss": "losses",
     "UncertaintyLoss": "losses",
+    "collate": "datasets",
     "create_trainer": "trainer",
     "train_version": "version",
 }

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crypto_nn.training.inspected import Inspection
+from crypto_nn.training.inspected import BARS, AttentionProfile, Inspection
 from crypto_nn.training.record import EpochRecord
 from crypto_nn.training.scores import MODEL, Score, Scores
 
@@ -52,10 +52,14 @@ def model_card(
 
 def _what(config: Mapping[str, Any]) -> str:
     horizons = ", ".join(f"{h}" for h in config["horizons"])
+    bars = config["model_config"].get("bars", {})
+    told = ", ".join(f"{length} bars of {timeframe}" for timeframe, length in bars.items())
+    slower = f", and the last {told}," if told else ""
     return (
-        f"Given the last {config['window']} one-minute bars of {', '.join(config['symbols'])} as "
-        f"{len(config['feature_names'])} features, it says how likely the price goes down, stays "
-        f"flat or goes up over the next {horizons} minutes. {config['parameters']:,} parameters."
+        f"Given the last {config['window']} one-minute bars{slower} of "
+        f"{', '.join(config['symbols'])} as {len(config['feature_names'])} features, "
+        "it says how likely the price goes down, stays flat or goes up over the next "
+        f"{horizons} minutes. {config['parameters']:,} parameters."
     )
 
 
@@ -122,8 +126,7 @@ def _confidence(config: Mapping[str, Any]) -> str:
 def _looks(inspection: Inspection) -> list[str]:
     """What it looks at, in words; its page has the pictures."""
     lines = [
-        f"- {name}: the newest {profile.half_life()} of {profile.minutes * len(profile.mean)} "
-        "minutes carry half of the weight"
+        f"- {name}: the newest {_newest(profile)} carry half of the weight"
         for name, profile in inspection.attention.items()
     ]
     for name, gate in inspection.gates.items():
@@ -146,11 +149,20 @@ def _looks(inspection: Inspection) -> list[str]:
             *lines, ""]  # fmt: skip
 
 
+def _newest(profile: AttentionProfile) -> str:
+    if profile.moments == BARS:
+        return f"{profile.half_life()} of {profile.minutes * len(profile.mean)} minutes"
+    newest = profile.half_life() // profile.minutes
+    apart = f"{profile.minutes} minute{'s' * (profile.minutes > 1)} apart"
+    return f"{newest} of {len(profile.mean)} {profile.moments}, {apart},"
+
+
 def _training(config: Mapping[str, Any], history: Sequence[EpochRecord]) -> list[str]:
     best = history[config["best_epoch"] - 1]
     seconds = math.fsum(record.seconds for record in history)
     lines = [
-        f"- {len(history)} epochs in {seconds:.0f} s, seed {config['training']['seed']}, "
+        f"- {len(history)} epoch{'s' * (len(history) > 1)} in {seconds:.0f} s, "
+        f"seed {config['training']['seed']}, "
         f"{history[-1].skipped} steps skipped because their loss was no number",
         f"- kept epoch {best.epoch}: validation log-loss {best.validation_loss:.4f}, "
         f"training loss {best.train_loss:.4f}",

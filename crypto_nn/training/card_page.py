@@ -15,7 +15,7 @@ from crypto_nn.pictures.document import Document, Drawing, Facts, Heading, Table
 from crypto_nn.pictures.episodes import Recall, recalled_episodes
 from crypto_nn.pictures.gates import gate_shares
 from crypto_nn.pictures.loss_curves import loss_curves
-from crypto_nn.training.inspected import Example, Inspection
+from crypto_nn.training.inspected import BARS, AttentionProfile, Example, Inspection
 from crypto_nn.training.record import EpochRecord, TrainedVersion
 from crypto_nn.training.scores import MODEL, Scores
 
@@ -46,10 +46,7 @@ def card_page(trained: TrainedVersion, inspection: Inspection) -> Document:
 def pictures_of(inspection: Inspection) -> list[Heading | Words | Drawing]:
     """Attention over time, gates, and episodes with their outcomes; what the model has of them."""
     blocks: list[Heading | Words | Drawing] = []
-    profiles = {
-        name: Attention(each.minutes, *map(np.asarray, (each.mean, each.low, each.high)))
-        for name, each in inspection.attention.items()
-    }
+    profiles = {name: _attention(each) for name, each in inspection.attention.items()}
     if profiles or inspection.gates:
         blocks += [
             Heading("What it looks at"),
@@ -80,6 +77,12 @@ def pictures_of(inspection: Inspection) -> list[Heading | Words | Drawing]:
             Drawing(recalled_episodes(recalls), "recalled episodes with their outcomes"),
         ]
     return blocks
+
+
+def _attention(profile: AttentionProfile) -> Attention:
+    mean_T, low_T, high_T = map(np.asarray, (profile.mean, profile.low, profile.high))
+    newest = "bar" if profile.moments == BARS else f"of the {profile.moments}"
+    return Attention(profile.minutes, mean_T, low_T, high_T, newest)
 
 
 def _glance(example: Example) -> Glance:
@@ -115,8 +118,10 @@ def _losses(history: Sequence[EpochRecord]) -> Any:
 def _facts(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     roles = config["fold"]["roles"]
     facts = [(role, f"{start[:16]} to {end[:16]} UTC") for role, (start, end) in roles.items()]
+    bars = config["model_config"].get("bars", {})
     facts += [
         ("window", f"{config['window']} minutes of {len(config['feature_names'])} features"),
+        *((f"{timeframe} window", f"{length} bars") for timeframe, length in bars.items()),
         ("horizons", ", ".join(f"{horizon} min" for horizon in config["horizons"])),
         ("kept epoch", str(config["best_epoch"])),
         ("seed", str(config["training"]["seed"])),

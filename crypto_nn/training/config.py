@@ -1,11 +1,14 @@
 """What a user sets about training. Free of torch, so that settings load fast."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from crypto_nn.errors import ConfigError
+
+_DEVICE = re.compile(r"(cpu|cuda|mps)(:\d+)?")
 
 
 class TrainConfig(BaseModel):
@@ -106,13 +109,14 @@ class TrainConfig(BaseModel):
         default=None, description="version whose weights training begins from; none if null"
     )
     freeze: Literal["nothing", "backbone"] = Field(
-        default="nothing", description="what of a pretrained version stays as it is"
+        default="nothing",
+        description="what of a pretrained version stays as it is; heads and symbols never do",
     )
 
     seed: int = Field(
         default=0, ge=0, description="seed of first weights, order of windows and dropout"
     )
-    device: str = Field(default="cpu", description="torch device, such as cpu or cuda:0")
+    device: str = Field(default="cpu", description="torch device: cpu, cuda, cuda:1 or mps")
     threads: int | None = Field(
         default=1, ge=1, description="CPU threads; as many as torch likes if null"
     )
@@ -132,10 +136,25 @@ class TrainConfig(BaseModel):
         default=2, ge=2, description="newest checkpoints that stay on disk"
     )
 
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, device: str) -> str:
+        if not _DEVICE.fullmatch(device):
+            raise ValueError(
+                f"{device!r} is no device of torch; cpu, cuda or mps is due, or cuda:1 for the "
+                "second GPU. Use cuda where there is an NVIDIA GPU, mps on a Mac, else cpu"
+            )
+        return device
+
+    @property
+    def device_type(self) -> str:
+        """What kind of device it is: cpu, cuda or mps."""
+        return self.device.partition(":")[0]
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.amp == "fp16" and self.device == "cpu":
-            raise ValueError("amp fp16 needs a GPU; use bf16 or off where device is cpu")
+        if self.amp == "fp16" and self.device_type == "cpu":
+            raise ValueError(f"amp fp16 needs a GPU; use bf16 or off where device is {self.device}")
         if self.freeze != "nothing" and self.pretrained is None:
             raise ValueError(
                 f"freeze is {self.freeze!r} without pretrained, so that first weights would stay; "

@@ -34,7 +34,7 @@ def reproducible(config: TrainConfig) -> Iterator[None]:
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads or threads)
         # A GPU has no deterministic form of some steps: torch then warns, and bits may differ.
-        torch.use_deterministic_algorithms(True, warn_only=config.device != "cpu")
+        torch.use_deterministic_algorithms(True, warn_only=config.device_type != "cpu")
         try:
             yield
         finally:

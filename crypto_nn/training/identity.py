@@ -14,13 +14,16 @@ from crypto_nn.training.record import Recipe
 
 ROOMS = ("features", "models", "training")
 LENGTH = 16
+# How long to wait, and how often to write down what is learned: neither changes it.
+OF_THE_MACHINE = frozenset({"processes_timeout_s", "checkpoint_steps", "keep_checkpoints"})
 
 
 def version_id(prepared: Prepared, recipe: Recipe) -> str:
     """The version that this recipe makes of these rows: the same inputs give the same one.
 
     Data, settings, seed and code decide it; neither the clock, nor the lake's snapshot number, nor
-    rows that training does not look at. So a launch that happens twice makes one version.
+    rows that training does not look at, nor how often checkpoints are written. So a launch that
+    happens twice makes one version.
     """
     return digest(
         {
@@ -37,17 +40,24 @@ def data_hash(prepared: Prepared) -> str:
     seen = hashlib.sha256()
     seen.update(digest([panel.symbols, panel.names, panel.horizons]).encode())
     for array in (panel.ts_N, panel.symbol_N, panel.x_NF):
-        seen.update(_bytes(array))
+        seen.update(to_bytes(array))
     for role, ends in prepared.ends.items():
         seen.update(role.encode())
         for of_role in (ends, panel.scores_NH[ends], prepared.classes_NH[ends]):
-            seen.update(_bytes(of_role))
+            seen.update(to_bytes(of_role))
     return seen.hexdigest()
 
 
 def settings_hash(recipe: Recipe) -> str:
-    """Hash of every setting of the recipe."""
-    return digest(recipe.to_dict())
+    """Hash of every setting of the recipe that may change what is learned.
+
+    How long processes wait for each other and how often checkpoints are written is left out. How
+    many processes there are is not: each draws its own dropout.
+    """
+    settings = recipe.to_dict()
+    training = settings["training"].items()
+    decides = {name: value for name, value in training if name not in OF_THE_MACHINE}
+    return digest({**settings, "training": decides})
 
 
 @cache
@@ -61,7 +71,8 @@ def code_hash() -> str:
     return seen.hexdigest()
 
 
-def _bytes(array: NDArray[Any]) -> memoryview:
+def to_bytes(array: NDArray[Any]) -> memoryview:
+    """What an array holds, to be hashed."""
     return np.ascontiguousarray(array).view(np.uint8).data
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict
 
 INSPECTION = "inspection.json"
+BARS = "bars"
 
 
 class _Record(BaseModel):
@@ -17,12 +18,14 @@ class AttentionProfile(_Record):
     Attributes:
         minutes: from one moment to the next.
         mean, low, high: mean, 10 % and 90 % quantile of each moment's weight.
+        moments: what they are: bars, or, say, patches of several bars.
     """
 
     minutes: int
     mean: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    moments: str = BARS
 
     def half_life(self) -> int:
         """The newest so many minutes carry half of the mean weight."""

@@ -11,6 +11,7 @@ from crypto_nn.features.panel import Panel
 from crypto_nn.models import Inputs
 from crypto_nn.training.evaluation import evenly
 from crypto_nn.training.inspected import (
+    BARS,
     AttentionProfile,
     Episode,
     Example,
@@ -43,7 +44,7 @@ def inspect_model(
     return Inspection(
         windows=len(ends),
         horizons=panel.horizons,
-        attention=_attention(seen, task.inputs, panel.horizons),
+        attention=_attention(model, seen, task.inputs, panel.horizons),
         gates=_gates(model, seen, task.inputs, panel.sigma_N[ends.numpy()]),
         examples=tuple(
             _example(panel, int(ends[row]), task.inputs.window, int(row), seen,
@@ -74,28 +75,37 @@ def _look(
 
 
 def _attention(
-    seen: Mapping[str, NDArray[np.float64]], inputs: Inputs, horizons: Sequence[int]
+    model: nn.Module,
+    seen: Mapping[str, NDArray[np.float64]],
+    inputs: Inputs,
+    horizons: Sequence[int],
 ) -> dict[str, AttentionProfile]:
-    minutes = {f"{BASE}_{bars.timeframe}": bars.minutes for bars in inputs.slower}
+    """Each attention's profile; moments that are no bars are those that `model.steps` names."""
+    steps: Mapping[str, int] = getattr(model, "steps", {})
+    minutes = {f"{BASE}_{bars.timeframe}": bars.minutes for bars in inputs.slower} | dict(steps)
     found = {}
     for name, weights in seen.items():
         if name == f"{BASE}_horizons":
             for column, horizon in enumerate(horizons):
                 found[f"{BASE} for {horizon} min"] = _profile(weights[:, column], 1)
         elif (name == BASE or name.startswith(f"{BASE}_")) and weights.ndim == 2:
+            moments = name.removeprefix(f"{BASE}_") if name in steps else BARS
             found[name.replace("_", " ") if name != BASE else f"{BASE} 1m"] = _profile(
-                weights, minutes.get(name, 1)
+                weights, minutes.get(name, 1), moments
             )
     return found
 
 
-def _profile(weights_BT: NDArray[np.float64], minutes: int) -> AttentionProfile:
+def _profile(
+    weights_BT: NDArray[np.float64], minutes: int, moments: str = BARS
+) -> AttentionProfile:
     low, high = np.quantile(weights_BT, [0.1, 0.9], axis=0)
     return AttentionProfile(
         minutes=minutes,
         mean=tuple(weights_BT.mean(axis=0).tolist()),
         low=tuple(low.tolist()),
         high=tuple(high.tolist()),
+        moments=moments,
     )
 
 

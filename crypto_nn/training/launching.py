@@ -256,8 +256,8 @@ class _Watch:
         if self.job.checkpoints is None:
             return "There was no folder for checkpoints: start again, from the first step."
         return (
-            f"The checkpoints in {self.job.checkpoints.folder} are whole: start again to go on "
-            "from the newest, with as many processes or with training.processes 1."
+            f"The checkpoints in {self.job.checkpoints.folder} are whole: start again with as many "
+            "processes to go on from the newest."
         )
 
 

@@ -48,12 +48,15 @@ class Prepared:
 def prepare(panel: Panel, fold: Fold, recipe: Recipe) -> Prepared:
     """Cut out the rows of a fold and fit on its training rows what must be fitted there.
 
+    Of rows before the fold those stay that the window of its first row needs: how much more
+    history the panel has makes no difference.
+
     Raises:
         TrainingError: a role of the fold has no complete window with a known answer, or its
             training rows lack a class at some horizon.
     """
     reach = recipe.reach
-    context = (reach + max(panel.horizons)) * MINUTE
+    context = (reach - 1) * MINUTE  # more would let rows that nobody looks at name the version
     last = max(fold.role(role).end for role in ROLES)
     panel = panel.between(fold.start - context, last)
     complete = np.zeros(len(panel), dtype=np.bool_)

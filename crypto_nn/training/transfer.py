@@ -1,7 +1,7 @@
 """Beginning from the weights of another version: learned on one market, refined on another."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,6 +134,9 @@ def _roles(start: Start) -> Mapping[str, tuple[str, str]]:
 def begin(model: nn.Module, start: Start, prepared: Prepared) -> dict[str, Any]:
     """Give a freshly built model the weights of a version, wherever their shapes fit.
 
+    Answers must be of the same horizons: heads stand in their order, and what one learned of five
+    minutes would say something else of fifteen.
+
     The vector of a symbol goes to the symbol of the same name; symbols that the version did not
     know begin with the mean of those that it did. Buffers, such as an episodic memory, begin
     empty: what is stored there was scaled and classed by the other market.
@@ -141,7 +144,11 @@ def begin(model: nn.Module, start: Start, prepared: Prepared) -> dict[str, Any]:
     Returns:
         What was done, to be recorded: the version, the symbols that were known, and the names of
         weights that had another shape and begin anew.
+
+    Raises:
+        ModelError: the version answers for other horizons.
     """
+    _check_horizons(start, prepared)
     symbols, known = prepared.panel.symbols, tuple(start.config["symbols"])
     embeddings = symbol_weights(model)
     fresh = []
@@ -160,6 +167,18 @@ def begin(model: nn.Module, start: Start, prepared: Prepared) -> dict[str, Any]:
     }
 
 
+def _check_horizons(start: Start, prepared: Prepared) -> None:
+    theirs, ours = tuple(start.config["horizons"]), prepared.panel.horizons
+    if theirs == ours:
+        return
+    there, here = (", ".join(map(str, minutes)) for minutes in (theirs, ours))
+    raise ModelError(
+        f"training.pretrained {start.version} answers for {there} minutes, and labels.horizons are "
+        f"{here}. A head knows its own horizon alone: set labels.horizons to {there}, or choose a "
+        "version of the same horizons."
+    )
+
+
 def symbol_weights(model: nn.Module) -> frozenset[str]:
     """The names of the weights that have one row for each symbol."""
     return frozenset(
@@ -175,11 +194,16 @@ def _of_symbols(weight_SD: Tensor, known: tuple[str, ...], symbols: tuple[str, .
     return torch.stack(rows)
 
 
-def freeze_backbone(model: nn.Module) -> None:
-    """Let only the heads learn: the answers of each horizon on a summary that stays as it is.
+def freeze_backbone(model: nn.Module, begun_anew: Collection[str] = ()) -> None:
+    """Let only heads and symbol vectors learn: what the others make of a window stays as it is.
+
+    Args:
+        model: its weights are those of a version.
+        begun_anew: names of weights that are not, as `begin` tells of them.
 
     Raises:
-        ModelError: the model has no heads of its own to learn.
+        ModelError: the model has no heads of its own to learn, or weights that begin anew would
+            never learn.
     """
     heads = [module for module in model.modules() if isinstance(module, HorizonHeads)]
     if not heads:
@@ -190,3 +214,15 @@ def freeze_backbone(model: nn.Module) -> None:
     model.requires_grad_(False)
     for head in heads:
         head.requires_grad_(True)
+    symbols = symbol_weights(model)
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(weight.requires_grad or name in symbols)
+    stuck = [
+        n for n, weight in model.named_parameters() if n in begun_anew and not weight.requires_grad
+    ]
+    if stuck:
+        raise ModelError(
+            f"training.freeze is backbone, and {len(stuck)} of the backbone's weights have another "
+            f"shape than those of training.pretrained: {', '.join(stuck[:5])}. They would stay "
+            "random. Use freeze nothing, or the training.window that the version learned with."
+        )

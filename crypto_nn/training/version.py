@@ -27,7 +27,7 @@ from crypto_nn.training.preparation import Prepared, prepare
 from crypto_nn.training.progress import ProgressListener
 from crypto_nn.training.record import Lineage, Recipe, TrainedVersion
 from crypto_nn.training.scores import Scores, fit_temperatures, score_all
-from crypto_nn.training.trainer import create_trainer
+from crypto_nn.training.trainer import check_device, create_trainer
 from crypto_nn.training.transfer import Start, begin, find_start, freeze_backbone
 from crypto_nn.training.windows import LearningTask, WindowTensors
 
@@ -63,11 +63,13 @@ def train_version(
         start: files of the version that `recipe.train.pretrained` names.
 
     Raises:
+        ConfigError: this machine does not have the device of the settings.
         FeatureError: the version to begin from learned from other features.
         ModelError: the version to begin from does not fit, or knows too much.
         TrainingError: there is nothing to learn from, or training failed; nothing is kept then.
         TrainingInterrupted: SIGTERM or SIGINT came; a checkpoint was written.
     """
+    check_device(recipe.train)
     begun = find_start(start, recipe, fold, panel.names)
     lineage = replace(lineage or Lineage(), pretrained=recipe.train.pretrained)
     prepared = prepare(panel, fold, recipe)
@@ -149,7 +151,7 @@ def first_model(
     model = build(recipe.model, recipe.config, recipe.inputs(prepared.panel))
     transfer = None if start is None else begin(model, start, prepared)
     if recipe.train.freeze == "backbone":
-        freeze_backbone(model)
+        freeze_backbone(model, transfer["begun_anew"] if transfer else ())
     return model, transfer
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from crypto_nn.errors import ConfigError
+from crypto_nn.errors import ConfigError, TrainingError
 from crypto_nn.models.inputs import Inputs
 from crypto_nn.models.prediction import Answers, Windows
 from crypto_nn.training.config import TrainConfig
@@ -226,7 +226,18 @@ class WindowSampler:
 
 
 def sampler_of(task: LearningTask, config: TrainConfig) -> WindowSampler:
-    """What draws a task's training windows as the settings say."""
+    """What draws a task's training windows as the settings say.
+
+    Raises:
+        TrainingError: symbols are to be drawn equally often, and there are more than windows.
+    """
     ends = task.train_ends
     symbol_R = task.windows.symbol_N.cpu()[ends] if config.balance_symbols else None
+    symbols = 0 if symbol_R is None else len(symbol_R.unique())
+    if config.max_windows < symbols:
+        raise TrainingError(
+            f"training.max_windows is {config.max_windows}, and training.balance_symbols shares "
+            f"them out among {symbols} symbols: none would have a window. Set max_windows to "
+            f"{symbols} or more, or balance_symbols to false."
+        )
     return WindowSampler(ends, config.stride, config.max_windows, config.seed, symbol_R)

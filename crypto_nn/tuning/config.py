@@ -1,5 +1,6 @@
 """What a user sets about tuning. Free of torch and optuna, so that settings load fast."""
 
+import math
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -13,7 +14,7 @@ Number = int | float
 class Range(BaseModel):
     """What one setting may be: any number from `low` to `high`, or one of `choices`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     low: Number | None = Field(default=None, description="Lowest value.")
     high: Number | None = Field(default=None, description="Highest value.")
@@ -27,6 +28,9 @@ class Range(BaseModel):
         if self.choices is not None:
             if bounds != (None, None) or self.step is not None or self.log or not self.choices:
                 raise ValueError("either choices (one at least) or low, high, step and log are due")
+            endless = [x for x in self.choices if isinstance(x, float) and not math.isfinite(x)]
+            if endless:
+                raise ValueError(f"choices has {endless[0]}; finite numbers are due")
             return self
         if self.low is None or self.high is None:
             raise ValueError(f"low is {self.low} and high is {self.high}; both or choices are due")
@@ -56,7 +60,7 @@ class Range(BaseModel):
 class TuningConfig(BaseModel):
     """Which settings are searched, by how many trials, and what counts as better."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     space: dict[str, Range] = Field(
         default_factory=dict,

@@ -6,21 +6,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
+from filelock import FileLock, Timeout
 from optuna.trial import TrialState
 
 from crypto_nn.benchmark.config import BenchmarkConfig
 from crypto_nn.errors import ConfigError, TrainingError
 from crypto_nn.features.panel import Panel
-from crypto_nn.features.splits import TEST, Fold
+from crypto_nn.features.splits import Fold
 from crypto_nn.store.models import ModelStore
-from crypto_nn.training.identity import code_hash, data_hash, digest
+from crypto_nn.training.identity import code_hash, data_hash, digest, version_id
 from crypto_nn.training.preparation import prepare
 from crypto_nn.training.record import Lineage, Recipe, TrainedVersion
 from crypto_nn.tuning.config import TuningConfig
 from crypto_nn.tuning.job import MAXIMIZE, MINIMIZE, Direction, Job
 from crypto_nn.tuning.objective import KEPT, PANEL, WORK, facts_of
 from crypto_nn.tuning.result import TuningResult
-from crypto_nn.tuning.rows import fold_to_dict, save_panel, without_test
+from crypto_nn.tuning.rows import fold_to_dict, remove_panel, save_panel, without_test
 from crypto_nn.tuning.space import SearchSpace, Settings, to_choice
 from crypto_nn.tuning.storage import Place
 from crypto_nn.tuning.study import OpenStudy
@@ -89,7 +90,7 @@ class HyperparameterOptimizer:
     def __init__(self, question: Question, folder: Path) -> None:
         self.question = question
         self.space = question.space
-        self.folds = without_test(question.folds, TEST)
+        self.folds = without_test(question.folds)
         name = self._name()
         self.job = self._job(name, folder / name)
 
@@ -140,18 +141,20 @@ class HyperparameterOptimizer:
 
         Raises:
             TuningInterrupted: SIGTERM or SIGINT came; the next call goes on.
-            TrainingError: workers cannot begin, or every trial failed.
+            TrainingError: workers cannot begin, every trial failed, or the database has gone.
         """
         job, config = self.job, self.question.config
-        self._begin()
 
         def tell(trials: Trials) -> None:
             self._forget(trials)
             listener(TuningResult.of(job, trials, importance=False))
 
         minutes = config.timeout_minutes
-        team = Team(job, config.workers, tell)
-        result = TuningResult.of(job, team.run(None if minutes is None else 60 * minutes))
+        with job.place.reached():
+            self._begin()
+            team = Team(job, config.workers, tell)
+            trials = team.run(None if minutes is None else 60 * minutes)
+        result = TuningResult.of(job, trials)
         if result.trials and not result.complete and len(result.trials) >= job.asked:
             raise TrainingError(
                 f"All {len(result.trials)} trials of {job.study} failed; the first one: "
@@ -176,30 +179,48 @@ class HyperparameterOptimizer:
         running = {t.user_attrs.get("version") for t in trials.every if t.state in open_}
         for folder in (self.job.folder / WORK).glob("*"):
             if folder.is_dir() and len(self.folds) == 1 and folder.name not in running:
-                shutil.rmtree(folder, ignore_errors=True)
+                self._remove(folder)
         best = TuningResult.of(self.job, trials, importance=False).best
         wanted = running | ({best.version} if best else set())
         for folder in (self.job.folder / KEPT).glob("*/*"):
             if folder.name not in wanted:
-                shutil.rmtree(folder, ignore_errors=True)
+                self._remove(folder)
 
-    def best_version(self, result: TuningResult, nightly: Fold) -> TrainedVersion | None:
+    def _remove(self, folder: Path) -> None:
+        """Remove what is there of a version, unless a trial has begun it since we looked."""
+        work = self.job.folder / WORK
+        work.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(work / f"{folder.name}.lock").acquire(timeout=0):
+                shutil.rmtree(folder, ignore_errors=True)
+        except Timeout:
+            return
+
+    def best_version(
+        self, result: TuningResult, fold: Fold, models: ModelStore
+    ) -> TrainedVersion | None:
         """The version of the best trial, with the very bytes that were trained.
 
-        Where they are not on this machine, or the trial trained in several folds, it is trained
-        again on the nightly layout: the same inputs make the same version.
+        A version that the model store has is that one: it may have been trained before the search.
+        Where the bytes are not on this machine, or the trial trained in several folds, it is
+        trained again: the same inputs make the same version.
+
+        Args:
+            fold: what it is trained on where it must be: the trial's own fold; the nightly layout
+                where the trial had several.
+            models: where versions are kept.
         """
         from crypto_nn.training.reload import reload_version
         from crypto_nn.training.version import train_version
 
         if result.best is None:
             return None
-        kept, recipe = ModelStore(self.job.folder / KEPT), self.best_recipe(result)
-        version = result.best.version
-        if version is not None and kept.has(recipe.model, version):
-            return reload_version(kept, recipe.model, version)
-        work, lineage = self.job.folder / WORK, self.question.lineage
-        return train_version(self.question.panel, nightly, recipe, work, lineage)
+        panel, recipe = self.question.panel, self.best_recipe(result)
+        version = result.best.version or version_id(prepare(panel, fold, recipe), recipe)
+        for store in (models, ModelStore(self.job.folder / KEPT)):
+            if store.has(recipe.model, version):
+                return reload_version(store, recipe.model, version)
+        return train_version(panel, fold, recipe, self.job.folder / WORK, self.question.lineage)
 
     def best_recipe(self, result: TuningResult) -> Recipe:
         """The recipe of the best trial, as it was searched."""
@@ -208,10 +229,14 @@ class HyperparameterOptimizer:
         return replace(self.question.searched, config=settings.model, train=settings.train)
 
     def clean_up(self, result: TuningResult) -> None:
-        """Once the best version is safe elsewhere: remove rows, and trainings that ended."""
-        shutil.rmtree(self.job.folder / PANEL, ignore_errors=True)
-        if not result.open:
-            shutil.rmtree(self.job.folder / WORK, ignore_errors=True)
+        """Once the best version is safe elsewhere, and no trial is open: remove rows and work.
+
+        A trial that is open may run in another call's workers, or will go on in the next one's.
+        """
+        if result.open:
+            return
+        remove_panel(self.job.folder / PANEL)
+        shutil.rmtree(self.job.folder / WORK, ignore_errors=True)
 
 
 class MultiObjectiveOptimizer(HyperparameterOptimizer):

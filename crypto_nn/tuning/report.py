@@ -91,6 +91,7 @@ def compose(result: TuningResult, command: str, shared: int = 0) -> Document:
         ("left", f"{result.open} queued; {job.asked} were asked for"),
         ("proposed by", f"{job.sampler}, seed {job.seed}; pruner {job.pruner}"),
     ]
+    facts.append(("p99 ms", "of one window on one thread, measured while other workers competed"))
     if best is not None:
         facts += [("best trial", str(best.number)), ("its version", best.version or "")]
     warnings: list[tuple[Tone, str]] = [("warning", OPTIMISTIC)]

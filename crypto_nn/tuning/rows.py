@@ -1,29 +1,59 @@
 """The rows that a study learns from and is judged on, in files that all its workers read."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from crypto_nn.features.panel import Panel
-from crypto_nn.features.splits import Fold, Role
-from crypto_nn.store.atomic import write_bytes
+from crypto_nn.features.splits import TEST, Fold, Role
+from crypto_nn.store.atomic import write_atomic, write_bytes
 
 FACTS = "panel.json"
 WORDS = ("symbols", "names", "horizons")
 
 
 def save_panel(panel: Panel, folder: Path) -> None:
-    """Write a panel down: one .npy per array, which workers map instead of holding it each."""
+    """Write a panel down: one .npy per array, which workers map instead of holding it each.
+
+    One that is there stays: a file that shrinks under a worker's map ends the worker. Its facts are
+    written last, so that where they are, all is.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for each in fields(panel):
-        if each.name not in WORDS:
-            np.save(folder / f"{each.name}.npy", getattr(panel, each.name), allow_pickle=False)
-    words = {name: getattr(panel, name) for name in WORDS}
-    write_bytes(folder / FACTS, json.dumps(words).encode())
+    with _lock(folder):
+        if (folder / FACTS).exists():
+            return
+        for each in fields(panel):
+            if each.name not in WORDS:
+                _save_array(folder / f"{each.name}.npy", getattr(panel, each.name))
+        words = {name: getattr(panel, name) for name in WORDS}
+        write_bytes(folder / FACTS, json.dumps(words).encode())
+
+
+def remove_panel(folder: Path) -> None:
+    """Remove a panel, its facts first: what is left of a removal that died is no panel."""
+    if not folder.exists():
+        return
+    with _lock(folder):
+        (folder / FACTS).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(folder: Path) -> FileLock:
+    return FileLock(folder.with_name(f"{folder.name}.lock"))
+
+
+def _save_array(path: Path, array: Any) -> None:
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+
+    write_atomic(path, write)
 
 
 def load_panel(folder: Path) -> Panel:
@@ -59,13 +89,13 @@ def fold_from_dict(facts: Mapping[str, Any]) -> Fold:
     return Fold(facts["number"], facts["layout"], roles, facts["purge"], facts["embargo"])
 
 
-def without_test(folds: Sequence[Fold], test: str) -> tuple[Fold, ...]:
-    """The folds without the part that judges: what is not there cannot be looked at."""
+def without_test(folds: Sequence[Fold]) -> tuple[Fold, ...]:
+    """The folds without the part that judges versions: what is not there cannot be looked at."""
     return tuple(
         Fold(
             fold.number,
             fold.layout,
-            tuple(role for role in fold.roles if role.name != test),
+            tuple(role for role in fold.roles if role.name != TEST),
             fold.purge,
             fold.embargo,
         )

@@ -1,8 +1,10 @@
 """Which settings may vary: checked before the first trial, put into effect in each."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from itertools import islice, product
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -28,6 +30,8 @@ FIXED = {
 }
 SIZES = ("width", "hidden", "channels", "dim")
 DEPTHS = ("layers", "blocks")
+ENOUGH = 500
+"""Of more combinations with other settings, a value is not refused because so many do not fit."""
 LEARNING = {
     "training.learning_rate": Range(low=1e-4, high=3e-3, log=True),
     "training.weight_decay": Range(low=1e-4, high=0.1, log=True),
@@ -56,11 +60,28 @@ class SearchSpace:
     def __post_init__(self) -> None:
         for path, range_ in self.ranges.items():
             _check(self.base, path, range_)
+        for path, range_ in self.ranges.items():
+            for value in range_.ends:
+                self._check_fits(path, value)
 
     @classmethod
     def of(cls, base: Settings, ranges: Mapping[str, Range]) -> "SearchSpace":
         """The space that is written out, or the default one of the model where none is."""
         return cls(base, ranges or default_ranges(base))
+
+    def _check_fits(self, path: str, value: Any) -> None:
+        """Refuse a value that goes with no other values of the space."""
+        plain = SearchSpace(self.base, {})
+        reasons = []
+        for others in islice(_companions(self, path), ENOUGH):
+            try:
+                plain.applied({**others, path: value})
+            except ConfigError as error:
+                reasons.append(error)
+            else:
+                return
+        if len(reasons) < ENOUGH:
+            raise ConfigError(f"tuning.space.{path} has {value!r}: {reasons[0]}")
 
     def kind(self, path: str) -> type:
         """int, float or object: what numbers between the ends of a range are."""
@@ -73,12 +94,12 @@ class SearchSpace:
             ConfigError: the values do not go together.
         """
         dumps = {MODEL: self.base.model.model_dump(), TRAINING: self.base.train.model_dump()}
-        for path, value in params.items():
+        for path, value in sorted(params.items()):  # a whole mapping before its parts
             root, names = _cut(path)
             level = dumps[root]
             for name in names[:-1]:
                 level = level[name]
-            level[names[-1]] = value
+            level[names[-1]] = deepcopy(value)
         try:
             return Settings(
                 type(self.base.model).model_validate(dumps[MODEL]),
@@ -101,17 +122,34 @@ class SearchSpace:
     @property
     def reach(self) -> int:
         """How many minutes the farthest-looking corner of the space looks back."""
-        farthest = {}
+        farthest: dict[str, Any] = {}
+        wholes: list[dict[str, Any]] = [{}]
         for path, range_ in self.ranges.items():
             if path == "training.window" or path.startswith(f"{MODEL}.bars."):
                 farthest[path] = max(range_.ends)
-        settings = self.applied(farthest)
-        return settings.model.reach(settings.train.window)
+            elif path == f"{MODEL}.bars":  # mappings: none of them is the largest
+                wholes = [{path: choice} for choice in range_.ends]
+        corners = [self.applied({**farthest, **whole}) for whole in wholes]
+        return max(corner.model.reach(corner.train.window) for corner in corners)
 
     def to_dict(self) -> dict[str, Any]:
         """The ranges, as JSON can hold them."""
         return {path: range_.model_dump(exclude_defaults=True) for path, range_ in
                 sorted(self.ranges.items())}  # fmt: skip
+
+
+def _companions(space: SearchSpace, path: str) -> Iterator[dict[str, Any]]:
+    """What may stand beside a value: every choice and whole number of the settings it may need."""
+    values: dict[str, Sequence[Any]] = {}
+    for other, range_ in space.ranges.items():
+        if other != path and _cut(other)[0] == _cut(path)[0]:
+            if range_.choices is not None:
+                values[other] = range_.choices
+            elif space.kind(other) is int:
+                low, high = (int(end) for end in range_.ends)
+                values[other] = range(low, high + 1, int(range_.step or 1))[:ENOUGH]
+    yield {}
+    yield from (dict(zip(values, chosen)) for chosen in product(*values.values()))
 
 
 def default_ranges(base: Settings) -> dict[str, Range]:

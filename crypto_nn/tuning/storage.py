@@ -10,10 +10,11 @@ from typing import Literal
 
 import optuna
 from filelock import FileLock
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 
 from crypto_nn.environment import secret
-from crypto_nn.errors import ConfigError
+from crypto_nn.errors import ConfigError, TrainingError
 from crypto_nn.tuning.journal import LockedJournal
 
 JOURNAL = "study.journal"
@@ -67,6 +68,29 @@ class Place:
                 heartbeat_interval=self.heartbeat_s,
                 grace_period=self.grace_s,
             )
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """Where studies are searched: a Postgres that has gone is told of in a line.
+
+        Raises:
+            TrainingError: it cannot be reached. The error's own words, which may repeat parts of
+                the address, are not shown.
+        """
+        if self.kind == "journal":
+            yield
+            return
+        import psycopg
+        from sqlalchemy.exc import InterfaceError, OperationalError
+
+        lost = (psycopg.OperationalError, OperationalError, InterfaceError, StorageInternalError)
+        try:
+            yield
+        except lost as error:
+            raise TrainingError(
+                f"The studies' Postgres cannot be reached ({type(error).__name__}). See that it "
+                f"runs at the address in {self.variable}, then call again to go on."
+            ) from None
 
     def claim(self, folder: Path, study: str) -> AbstractContextManager[object]:
         """The right to hand out trials: one process at a time has it, and a dead one loses it."""

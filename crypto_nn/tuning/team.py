@@ -85,15 +85,8 @@ class Team:
         deadline = None if timeout_s is None else self.clock() + timeout_s
         with StopRequest().listening() as request:
             try:
-                self.reconcile()
-                while self.fill() and request.signal is None:
-                    if deadline is not None and self.clock() >= deadline:
-                        break
-                    self.watch()
+                trials = self._work(request, deadline)
             finally:
-                self.stop()
-                self.tell(final=True)
-                trials = self.trials
                 self.opened.close()
             if request.signal is not None:
                 request.pass_on()
@@ -101,6 +94,19 @@ class Team:
                     f"Tuning was asked to stop by signal {request.signal}. Its running trials are "
                     f"queued in study {self.job.study}; start it again to go on."
                 )
+        return trials
+
+    def _work(self, request: StopRequest, deadline: float | None) -> Trials:
+        try:
+            self.reconcile()
+            while self.fill() and request.signal is None:
+                if deadline is not None and self.clock() >= deadline:
+                    break
+                self.watch()
+        finally:
+            self.stop()
+            self.tell(final=True)
+            trials = self.trials
         return trials
 
     @property
@@ -172,8 +178,11 @@ class Team:
             return requeue(self.study, self.job.max_retries, self.lives.is_dead, died)
 
     def stop(self) -> None:
-        """Ask all workers to stop, wait for their checkpoints, and queue what they had."""
-        self.reconcile()
+        """Ask all workers to stop, wait for their checkpoints, and queue what they had.
+
+        Workers end first, whether or not the study can be reached.
+        """
+        stopped = any(not member.has_ended for member in self.members)
         for member in self.members:
             member.process.terminate()
         deadline = time.monotonic() + STOP_S
@@ -183,6 +192,5 @@ class Team:
             member.process.kill()
             member.process.wait()
             member.close(stopped=True)
-        if self.members:
-            self.members = []
-            self.reconcile(died=False)
+        self.members = []
+        self.reconcile(died=not stopped)

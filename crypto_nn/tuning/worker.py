@@ -3,6 +3,7 @@
 It writes to the study's storage and to its folder, nowhere else, and stops when its parent does.
 """
 
+import math
 import os
 import signal
 import sys
@@ -15,9 +16,10 @@ from types import FrameType
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.trial import Trial, TrialState
 
-from crypto_nn.errors import CryptoNNError
+from crypto_nn.errors import CryptoNNError, TrainingError
 from crypto_nn.training.stopping import TrainingInterrupted
 from crypto_nn.tuning.job import Job, Objective, Values
 from crypto_nn.tuning.life import Lives
@@ -78,17 +80,25 @@ class Worker:
 
     def take(self) -> bool:
         """Run one trial; False where there is none left to run."""
+        if not self.is_due():
+            return False
+        if self.objective is None:  # before a trial is taken: where it cannot be made, none fails
+            self.objective = self.job.make_objective()
         with ExitStack() as claim:
             claim.enter_context(self.job.place.claim(self.job.folder, self.job.study))
-            trials = Trials.of(self.study, self.job.max_retries)
-            waiting = trials.in_state(TrialState.WAITING)
-            if not waiting and trials.promised >= self.job.asked:
+            if not self.is_due():
                 return False
-            self.study.sampler = sampler_of(self.job, trials.fresh)
+            fresh = Trials.of(self.study, self.job.max_retries).fresh
+            self.study.sampler = sampler_of(self.job, fresh)
             self.study.optimize(
                 lambda trial: self.attempt(trial, claim.close), n_trials=1, catch=(CryptoNNError,)
             )
         return True
+
+    def is_due(self) -> bool:
+        """Whether there is a trial to take."""
+        trials = Trials.of(self.study, self.job.max_retries)
+        return bool(trials.in_state(TrialState.WAITING)) or trials.promised < self.job.asked
 
     def attempt(self, trial: Trial, release: Callable[[], None]) -> Values:
         """Run a trial; the claim is let go as soon as all can see who has it and what it tries."""
@@ -98,16 +108,22 @@ class Worker:
         release()
         sitting = TrialSitting(trial, params, self.job.is_multi)
         try:
-            if self.objective is None:
-                self.objective = self.job.make_objective()
-            return self.objective(sitting)
-        except optuna.TrialPruned:
-            raise
+            return self.values(sitting)
+        except (optuna.TrialPruned, OSError, StorageInternalError):
+            raise  # a disk or database that fails is no fault of the settings: they run again
         except TrainingInterrupted:  # a checkpoint is written: it goes on from there
             raise SystemExit(0) from None
         except Exception as error:
             sitting.note(**{ERROR: f"{type(error).__name__}: {error}"})
             raise
+
+    def values(self, sitting: TrialSitting) -> Values:
+        """What the objective says, as long as these are numbers."""
+        assert self.objective is not None
+        values = self.objective(sitting)
+        if not all(math.isfinite(value) for value in values):
+            raise TrainingError(f"The trial's values are {values}, where finite ones are due.")
+        return values
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

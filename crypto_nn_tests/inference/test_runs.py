@@ -101,14 +101,15 @@ def test_two_are_compared_by_what_differs(lake: Lake) -> None:
     assert found.settings == [{"setting": "training.seed", "v1": "0", "v2": "7"}]
     assert {"result": "skill_5m", "v1": 0.001, "v2": 0.002} in found.results
     assert [course.skills for course in found.courses] == [{5: 0.001}, {5: 0.002}]
-    assert "v1" in found.picture().svg()
+    assert "LSTM v1" in found.picture().svg()
 
 
 def test_two_trainings_of_one_version_are_told_apart_by_their_runs(lake: Lake) -> None:
     """The same version twice is compared run by run."""
     train(lake, "aaaa1111", "v1")
     train(lake, "bbbb2222", "v1")
-    assert list(compare_runs(lake, "aaaa", "bbbb").results[0]) == ["result", "aaaa1111", "bbbb2222"]
+    courses = compare_runs(lake, "aaaa", "bbbb").courses
+    assert [course.name for course in courses] == ["LSTM aaaa1111", "LSTM bbbb2222"]
 
 
 @pytest.mark.parametrize(("name", "why"), [("zzz", "none begins so"), ("", "2 begin so")])
@@ -135,4 +136,19 @@ def test_the_list_is_newest_first_and_of_one_universe_where_asked(lake: Lake) ->
             pass
     assert [row["run"] for row in list_runs(lake)] == ["r3", "r2", "r1"]
     (row,) = list_runs(lake, "ETH-USDT")
-    assert (row["skill"], row["seconds"]) == ("5m +0.12%", 60)
+    assert (row["skill %"], row["seconds"], row["started"]) == ("+0.12", 60, "01-01 00:02")
+
+
+def test_losses_of_other_rows_are_not_passed_off_as_comparable(lake: Lake) -> None:
+    """Two versions judged on other validation rows are compared with a warning that says so."""
+    for version, rows in (("v1", 100), ("v2", 100), ("v3", 90)):
+        train(lake, f"run-{version}", version)
+        roles = {"validation": ["2024-05-01T00:00", "2024-05-08T00:00"]}
+        fold = {"embargo": 108, "roles": roles}
+        config = {"rows": {"validation": rows}, "fold": fold, "k": [0.37]}
+        row = {"universe": BTC, "version": version, "config": json.dumps(config)}
+        where = {"universe": BTC, "version": version}
+        lake.replace({"checkpoints": pa.Table.from_pylist([row])}, where)
+    assert compare_runs(lake, "v1", "v2").warning == ""
+    told = compare_runs(lake, "v1", "v3").warning
+    assert told == "Losses are not comparable: validation rows 100 and 90."

@@ -31,6 +31,8 @@ MISTAKES = [
     ("training: {window: wide}", ("training.window is 'wide'", "a valid integer")),
     ("training: {learning_rate: .nan}", ("training.learning_rate is nan", "a finite number")),
     ("training: {loss: focl}", ("training.loss is 'focl'", "'cross_entropy' or 'focal'")),
+    ("training: {device: gpu}", ("training.device: 'gpu' is no device", "cpu, cuda or mps")),
+    ("training: {device: 'cpu:0', amp: fp16}", ("amp fp16 needs a GPU", "device is cpu:0")),
     ("training: {trading_weight: -1}", ("training.trading_weight is -1", "equal to 0")),
     ("training: [1, 2]", ("training is [1, 2]", "settings are due there")),
     ("training: {horizon_weights: {7: 1}}", ("training.horizon_weights names 7", "5, 15, 60")),

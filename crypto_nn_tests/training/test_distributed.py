@@ -99,7 +99,7 @@ def test_a_killed_process_ends_all_and_leaves_a_good_checkpoint(rank: int, tmp_p
     pids: list[int] = []
     listener = at_step(13, lambda ranks: os.kill(ranks[rank], signal.SIGKILL), pids)
     long = PAIR.model_copy(update={"max_epochs": 200, "patience": 200})
-    told = rf"(?s)Process {rank} of 2 .*signal 9 \(SIGKILL.*{tmp_path}.* start again"
+    told = rf"(?s)Process {rank} of 2 .*signal 9 \(SIGKILL.*{tmp_path}.* start again with as many"
     with pytest.raises(TrainingError, match=told):
         pair(long).fit(tiny_model(), noise_task(), tmp_path, listener)  # type: ignore[arg-type]
     assert len(pids) == 2

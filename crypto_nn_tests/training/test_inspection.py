@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.patches import Rectangle
 
 from crypto_nn.features.panel import Panel
 from crypto_nn.models import MODELS, build
+from crypto_nn.pictures.document import Drawing
+from crypto_nn.pictures.gates import gate_shares
 from crypto_nn.training import Recipe, TrainConfig
+from crypto_nn.training.card import _looks, _what
 from crypto_nn.training.card_page import pictures_of
 from crypto_nn.training.evaluation import evenly
 from crypto_nn.training.inspected import AttentionProfile, Inspection
@@ -80,6 +84,41 @@ def test_what_was_seen_is_kept_as_text_and_drawn(
     inspection = looked[0]
     assert Inspection.model_validate_json(inspection.model_dump_json()) == inspection
     assert len(pictures_of(inspection)) == 4  # a heading, words, over time, single windows
+
+
+def test_patches_are_told_and_drawn_as_patches() -> None:
+    """Moments that are no bars have their own name and distance."""
+    recipe = Recipe("PatchTST", MODELS["PatchTST"].presets["small"], TrainConfig(window=20), LABELS)
+    prepared = prepare(panel(days=5), fold(), recipe)
+    task = learning_task(prepared, recipe)
+    model = build(recipe.model, recipe.config, task.inputs)
+    inspection = inspect_model(model, task, prepared.panel, [1.0, 1.0])
+    profile = inspection.attention["attention patches"]
+    stride = recipe.config.model_dump()["stride"]
+    assert (profile.moments, profile.minutes) == ("patches", stride)
+    (line,) = (line for line in _looks(inspection) if "half of the weight" in line)
+    count = profile.half_life() // stride
+    assert f"{count} of {len(profile.mean)} patches, {stride} minutes apart, carry half" in line
+    (drawing,) = (block for block in pictures_of(inspection) if isinstance(block, Drawing))
+    assert "minutes before the newest of the patches" in drawing.picture.svg()
+
+
+def test_the_card_tells_of_slower_bars() -> None:
+    """A model that looks at slower windows says so; others are as they were."""
+    config = {"horizons": [5], "window": 16, "symbols": ["AAA"], "feature_names": ["f"],
+              "parameters": 9, "model_config": {"bars": {"5m": 12, "1h": 8}}}  # fmt: skip
+    assert "16 one-minute bars, and the last 12 bars of 5m, 8 bars of 1h, of AAA" in _what(config)
+    assert "16 one-minute bars of AAA" in _what({**config, "model_config": {}})
+
+
+@pytest.mark.parametrize(("share", "highest"), [(0.5, 0.75), (0.9, 0.45)])
+def test_gates_that_do_not_share_one_stand_side_by_side(share: float, highest: float) -> None:
+    """Shares of one are stacked; two open gates are two bars from 0, not one up to 2."""
+    sheet = gate_shares(("a", "b"), np.full((5, 2), share)).figure
+    bars = [patch for patch in sheet.axes[0].patches if isinstance(patch, Rectangle)]
+    assert len(bars) == 10
+    assert max(bar.get_y() + bar.get_height() / 2 for bar in bars) == pytest.approx(highest)
+    assert len({round(bar.get_x(), 6) for bar in bars}) == (5 if share == 0.5 else 10)
 
 
 def test_half_of_the_weight_is_counted_from_now() -> None:

@@ -24,7 +24,7 @@ from crypto_nn.training.progress import Progress, told_in_lines
 from crypto_nn.training.record import EpochRecord
 from crypto_nn.training.stopping import TrainingInterrupted
 from crypto_nn.training.tensorboard import export_tensorboard
-from crypto_nn.training.trainer import DistributedTrainer, Trainer, create_trainer
+from crypto_nn.training.trainer import DistributedTrainer, Trainer, check_device, create_trainer
 from crypto_nn.training.validation import validate
 from crypto_nn.training.windows import LearningTask
 from crypto_nn_tests.training.diary import Diary
@@ -72,6 +72,48 @@ def test_a_folder_belongs_to_the_settings_that_decide_what_is_learned(tmp_path: 
     due = fingerprint_of(Trainer(QUICK).fit(tiny_model(), noise_task()))
     other = quick(checkpoint_steps=7, keep_checkpoints=3)
     assert fingerprint_of(Trainer(other).fit(tiny_model(), noise_task(), tmp_path)) == due
+
+
+def test_a_folder_belongs_to_one_model_and_one_task(tmp_path: Path) -> None:
+    """Other rows, answers, shapes or frozen weights never get the weights learned there."""
+    due = fingerprint_of(Trainer(QUICK).fit(tiny_model(), noise_task(), tmp_path))
+    assert fingerprint_of(Trainer(QUICK).fit(tiny_model(), noise_task(), tmp_path)) == due
+    task = noise_task()
+    frozen = tiny_model()
+    next(frozen.parameters()).requires_grad_(False)
+    others: list[tuple[nn.Module, LearningTask]] = [
+        (tiny_model(), spoiled(task, 1_190)),
+        (tiny_model(), replace(task, classes_NH=task.classes_NH.flip(0))),
+        (tiny_model(), replace(task, train_ends=task.train_ends[:-1])),
+        (tiny_model(), replace(task, horizons=(5, 60))),
+        (Diary(), task),
+        (frozen, task),
+    ]
+    for model, other in others:
+        with pytest.raises(TrainingError, match="to be trained"):
+            Trainer(QUICK).fit(model, other, tmp_path)
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first step it is said what was asked for and what there is."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for device in ("cuda", "cuda:0", "mps"):
+        with pytest.raises(ConfigError, match=f"device is {device}, and torch .* here cpu"):
+            create_trainer(quick(device=device)).fit(tiny_model(), noise_task())
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_device(quick(device="cuda:1"))
+    with pytest.raises(ConfigError, match=r"cpu, cuda \(cuda:0 to cuda:1\)"):
+        check_device(quick(device="cuda:2"))
+
+
+def test_each_symbol_needs_a_window_of_its_own() -> None:
+    """Fewer windows than symbols that are drawn equally often: both settings are named."""
+    task = noise_task()
+    symbol_N = torch.arange(len(task.windows.symbol_N)) % 3
+    task = replace(task, windows=replace(task.windows, symbol_N=symbol_N))
+    with pytest.raises(TrainingError, match=r"max_windows is 2.*balance_symbols.*3 symbols"):
+        Trainer(quick(max_windows=2, balance_symbols=True)).fit(tiny_model(), task)
 
 
 def test_more_processes_than_windows_in_a_batch_is_an_error() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from crypto_nn.errors import FeatureError, ModelError
 from crypto_nn.features.panel import Panel
 from crypto_nn.features.splits import Fold, Role
+from crypto_nn.models.configs.modern import PatchTSTConfig
 from crypto_nn.training import Recipe, TrainConfig, TrainedVersion
 from crypto_nn.training.evaluation import validation_loss
 from crypto_nn.training.preparation import prepare
@@ -72,30 +74,62 @@ def test_symbols_keep_their_vectors_by_name(parent: TrainedVersion) -> None:
     assert torch.equal(after_SD[0], before_SD.mean(dim=0))
 
 
-def test_what_has_another_shape_begins_anew(market: Panel, parent: TrainedVersion) -> None:
-    """With one horizon more there is one head more, which no version can fill."""
-    three = panel(symbols=("AAA-USDT",))
-    columns = {
-        name: getattr(three, name)[:, [0, 1, 1]]
-        for name in ("returns_NH", "scores_NH", "t1_NH", "classes_NH")
-    }
-    three = replace(three, horizons=(5, 15, 16), **columns)
-    recipe = child_of(parent)
-    _, told = first_model(prepare(three, fold(), recipe), recipe, Start.from_files(parent.files))
+PATCHES = Recipe(
+    "PatchTST",
+    PatchTSTConfig(
+        width=4, heads=1, layers=1, feed_forward=4, head=4, summary=2, patch=4, stride=2
+    ),
+    TRAIN,
+    LABELS,
+    "features-1",
+)
+
+
+def patches_begun(market: Panel, freeze: str) -> dict[str, Any] | None:
+    """What a PatchTST of 12 minutes takes from one of 10."""
+    prepared = prepare(market, fold(), PATCHES)
+    model, _ = first_model(prepared, PATCHES)
+    panel = prepared.panel
+    told = {"version": "v1", "symbols": panel.symbols, "horizons": panel.horizons}
+    train = TRAIN.model_copy(update={"window": 12, "pretrained": "v1", "freeze": freeze})
+    longer = replace(PATCHES, train=train)
+    start = Start(told, model.state_dict())
+    return first_model(prepare(market, fold(), longer), longer, start)[1]
+
+
+def test_what_has_another_shape_begins_anew(market: Panel) -> None:
+    """A longer window has more patches: what adds them up is new, all else is taken over."""
+    told = patches_begun(market, "nothing")
     assert told is not None
-    assert told["begun_anew"][:1] == ["head.heads.2.0.weight"]
-    assert "head.straight.weight" in told["begun_anew"]
-    assert not any(name.startswith("lstm") for name in told["begun_anew"])
+    assert "flatten.weight" in told["begun_anew"]
+    assert not any(name.startswith(("encode", "head", "symbol")) for name in told["begun_anew"])
+
+
+def test_random_weights_are_never_frozen(market: Panel) -> None:
+    """Weights that begin anew outside the heads would never learn; they are named."""
+    with pytest.raises(ModelError, match=r"freeze is backbone.*flatten\.weight.*training\.window"):
+        patches_begun(market, "backbone")
+
+
+def test_other_horizons_are_refused(parent: TrainedVersion) -> None:
+    """A head knows its horizon: that of 5 minutes never becomes that of 15."""
+    recipe = child_of(parent)
+    other = replace(panel(symbols=("AAA-USDT",)), horizons=(15, 60))
+    prepared = prepare(other, fold(), recipe)
+    with pytest.raises(ModelError, match=r"answers for 5, 15 minutes.*are 15, 60.*set labels"):
+        first_model(prepared, recipe, Start.from_files(parent.files))
 
 
 def test_a_frozen_backbone_does_not_move(market: Panel, parent: TrainedVersion) -> None:
-    """Frozen, all but the heads keep every bit, weight decay and averaging included."""
+    """Frozen, all but heads and symbols keep every bit, weight decay and averaging included."""
     recipe = child_of(parent, freeze="backbone", ema_decay=0.9, learning_rate=0.01)
     child = train_version(market, fold(), recipe, start=parent.files)
     before, after = weights_of(parent), weights_of(child)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
-    assert moved
-    assert {name.partition(".")[0] for name in moved} == {"head"}
+    symbols = {name for name in before if name.endswith("symbol.weight")}
+    assert symbols
+    assert symbols <= moved
+    assert {name.partition(".")[0] for name in moved - symbols} == {"head"}
     assert child.lineage.pretrained == child.config["transfer"]["version"] == parent.version
 
 

@@ -12,13 +12,13 @@ from crypto_nn.errors import TrainingError
 from crypto_nn.features.labels import classify, fit_k
 from crypto_nn.features.panel import Panel
 from crypto_nn.features.scaling import RobustScaler
-from crypto_nn.features.splits import rows_of
+from crypto_nn.features.splits import Role, rows_of
 from crypto_nn.training import Lineage, Recipe, TrainConfig, TrainedVersion
 from crypto_nn.training.preparation import prepare
 from crypto_nn.training.progress import Progress
 from crypto_nn.training.scores import MODEL, Scores
 from crypto_nn.training.version import train_version, version_id
-from crypto_nn_tests.training.market import DAY, LABELS, START, fold, panel
+from crypto_nn_tests.training.market import DAY, LABELS, MINUTE, START, fold, panel
 from crypto_nn_tests.training.tasks import TINY
 
 RECIPE = Recipe(
@@ -82,6 +82,29 @@ def test_rows_after_the_last_role_are_no_input() -> None:
     scores_NH[later] = np.nan
     other = replace(market, x_NF=x_NF, scores_NH=scores_NH)
     assert identity(other) == identity(market) == identity(market.take(~later))
+
+
+def test_how_much_history_was_loaded_is_no_input() -> None:
+    """Beyond what the first window needs, rows before the fold decide nothing."""
+    market, later = panel(days=6), fold()
+    roles = tuple(Role(r.name, r.start + DAY, r.end + DAY) for r in later.roles)
+    later = replace(later, roles=roles)
+    loaded = [market.between(later.start - m * MINUTE, later.end) for m in (9, 16, 31, 421)]
+    prepared = [prepare(some, later, RECIPE) for some in loaded]
+    assert len({version_id(each, RECIPE) for each in prepared}) == 1
+    first = prepared[0].panel.ts_N[prepared[0].ends["train"][0]]
+    assert first == later.start
+
+
+def test_how_often_checkpoints_are_written_is_no_input(market: Panel) -> None:
+    """What it costs to be killed is not what is learned; the number of processes is."""
+    waiting: dict[str, object] = {
+        "processes_timeout_s": 7,
+        "checkpoint_steps": 7,
+        "keep_checkpoints": 7,
+    }
+    assert identity(market, changed(waiting)) == identity(market)
+    assert identity(market, changed({"processes": 2})) != identity(market)
 
 
 def test_all_is_fitted_on_training_rows(market: Panel) -> None:

@@ -98,6 +98,24 @@ def deadly(job: Job) -> Objective:
     return objective
 
 
+def nowhere(job: Job) -> Objective:
+    """Falls off the edge."""
+    return lambda sitting: (float("nan"),)
+
+
+def flaky(job: Job) -> Objective:
+    """A disk that refuses once."""
+
+    def objective(sitting: Sitting) -> Values:
+        mark = job.folder / "refused"
+        if not mark.exists():
+            mark.touch()
+            raise OSError("no space left")
+        return (depth(sitting.params),)
+
+    return objective
+
+
 def unborn(job: Job) -> Objective:
     raise ValueError("this objective cannot be made")
 

@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from crypto_nn.benchmark.tried import num_tried
+from crypto_nn.cli.tuning import commands
 from crypto_nn.defs.graph import Graph
+from crypto_nn.defs.tuning import answering, folds_of
 from crypto_nn.experiments import Experiment
 from crypto_nn.features.splits import Splits
 from crypto_nn.inference.registry import champion_of
@@ -87,6 +92,32 @@ def test_no_row_that_judged_is_of_the_lock_box(graph: Graph, found: dict[str, An
     ends = [end for _, end in facts["fold"]["roles"].values()]
     assert all(end <= str(made.locked.start) for end in ends)
     assert str(made.nightly.end) > str(made.locked.start), "the nightly layout would have"
+
+
+def test_the_version_that_is_kept_learns_from_the_newest_rows(
+    graph: Graph, found: dict[str, Any]
+) -> None:
+    """Also where all walk-forward folds judged; of the oldest rows, where those did."""
+    made = Splits.from_arrow(graph.platform.lake.read("splits", where={"universe": SYMBOL}))
+    asked = graph.experiment
+    newest = {answering(made, asked.changed({"tuning.rows": rows}))
+              for rows in ("nightly", "walk_forward")}  # fmt: skip
+    assert newest == set(folds_of(made, asked))
+    assert answering(made, asked.changed({"tuning.rows": "before_tests"})) == made.folds[0]
+
+
+def test_stopping_prints_a_line(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """^C is no error, and no traceback."""
+
+    def stopped(*asked: object) -> None:
+        raise dg.DagsterExecutionInterruptedError
+
+    monkeypatch.setattr(Graph, "tune", stopped)
+    monkeypatch.setattr("crypto_nn.cli.tuning.graph", lambda: graph)
+    app = typer.Typer()
+    app.registered_commands = commands.registered_commands
+    answer = CliRunner().invoke(app, ["--universe", SYMBOL])
+    assert (answer.exit_code, answer.stdout) == (130, "Stopped; call again to go on.\n")
 
 
 def test_the_best_settings_can_be_trained_with(graph: Graph, found: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from crypto_nn.features.panel import Panel
 from crypto_nn.store.models import ModelStore
@@ -15,8 +16,9 @@ from crypto_nn.training.version import train_version
 from crypto_nn.tuning.config import Range, TuningConfig
 from crypto_nn.tuning.job import Values
 from crypto_nn.tuning.objective import KEPT, PANEL, WORK, TrainingObjective
-from crypto_nn.tuning.optimizer import Question, optimizer_of
-from crypto_nn.tuning.rows import save_panel
+from crypto_nn.tuning.optimizer import HyperparameterOptimizer, Question, optimizer_of
+from crypto_nn.tuning.result import TrialResult, TuningResult
+from crypto_nn.tuning.rows import remove_panel, save_panel
 from crypto_nn_tests.training.market import LABELS, MINUTE, START, fold, panel
 from crypto_nn_tests.training.tasks import TINY
 
@@ -52,6 +54,14 @@ class Told:
 
     def twin(self, version: str) -> Values | None:
         return self.known
+
+
+def asked(folder: Path) -> tuple[HyperparameterOptimizer, TuningResult]:
+    """A search, and a result whose best trial trained in several folds."""
+    question = Question(panel(days=5.5), (FOLD,), RECIPE, CONFIG, lineage=Lineage(universe="SYN"))
+    optimizer = optimizer_of(question, folder)
+    best = TrialResult(0, "complete", PARAMS, (0.5,), {}, None, None, None, 0, None, None, None)
+    return optimizer, TuningResult(optimizer.job, (best,), 0, {})
 
 
 def ready(folder: Path, config: TuningConfig = CONFIG, folds: int = 1) -> TrainingObjective:
@@ -133,3 +143,42 @@ def test_another_question_is_another_study(tmp_path: Path) -> None:
               name(config=CONFIG.model_copy(update={"training": {"max_windows": 9}}))}  # fmt: skip
     assert len(same) == 1
     assert len(same | others) == 6
+
+
+def test_a_version_that_is_kept_already_is_the_best_one(tmp_path: Path) -> None:
+    """With the bytes that it has: it may come from a training before the search."""
+    optimizer, result = asked(tmp_path)
+    models = ModelStore(tmp_path / "models")
+    trained = optimizer.best_version(result, FOLD, models)
+    assert trained is not None
+    files = {**trained.files, "card.md": b"of another lineage"}
+    models.save(trained.model, trained.version, files)
+    again = optimizer.best_version(result, FOLD, models)
+    assert again is not None
+    assert (again.version, again.files["card.md"]) == (trained.version, b"of another lineage")
+
+
+def test_rows_that_workers_map_are_not_written_again(tmp_path: Path) -> None:
+    """Another call of the same study leaves them; they go once no trial is open."""
+    optimizer, result = asked(tmp_path)
+    folder = optimizer.job.folder / PANEL
+    save_panel(optimizer.question.panel, folder)
+    before = {path.name: path.stat().st_ino for path in folder.iterdir()}
+    save_panel(optimizer.question.panel.between(START, START + 60 * MINUTE), folder)
+    optimizer.clean_up(replace(result, open=1))
+    assert {path.name: path.stat().st_ino for path in folder.iterdir()} == before
+    optimizer.clean_up(result)
+    remove_panel(folder)
+    assert not folder.exists()
+
+
+def test_a_version_that_a_trial_has_begun_is_not_removed(tmp_path: Path) -> None:
+    """Though it began after we looked: it holds the version's lock."""
+    optimizer, _ = asked(tmp_path)
+    folder = optimizer.job.folder / WORK / "v1"
+    folder.mkdir(parents=True)
+    with FileLock(folder.with_name("v1.lock")):
+        optimizer._remove(folder)
+        assert folder.exists()
+    optimizer._remove(folder)
+    assert not folder.exists()

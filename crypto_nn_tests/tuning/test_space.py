@@ -31,6 +31,8 @@ def parsed(space: dict[str, Any], **tuning: Any) -> Experiment:
         ({"training.learning_rate": {"low": 0, "high": 1, "log": True}}, r"log needs low above 0"),
         ({"training.learning_rate": {"choices": []}}, r"choices \(one at least\)"),
         ({"training.learning_rate": {"low": 1, "steps": 3}}, r"steps is not a setting"),
+        ({"training.weight_decay": {"low": 0, "high": float("inf")}}, r"high.*finite"),
+        ({"training.weight_decay": {"choices": [0.1, float("nan")]}}, r"nan.*finite"),
     ],
 )  # fmt: skip
 def test_a_wrong_space_names_path_value_and_what_is_allowed(
@@ -53,6 +55,21 @@ def test_other_mistakes_are_refused_too(tuning: dict[str, Any]) -> None:
     assert "pw@host" not in str(refused.value)
 
 
+def test_a_value_that_goes_with_no_other_is_refused() -> None:
+    """Unless another path of the space can make it fit: then only that trial is lost."""
+    heads = {"model.settings.heads": {"choices": [2, 5]}}
+    model = {"name": "TransformerPredictor"}
+    width = {"model.settings.width": {"choices": [32, 40]}}
+    stuck = {"model.settings.layers": {"low": 1, "high": 2}}
+    for more in ({}, stuck):
+        with pytest.raises(ConfigError, match=r"heads has 5: .*width"):
+            Experiment.parse({"model": model, "tuning": {"space": {**heads, **more}}})
+    Experiment.parse({"model": model, "tuning": {"space": {**heads, **width}}})
+    cpu, amp = {"device": "cpu"}, {"training.amp": {"choices": ["off", "fp16"]}}
+    with pytest.raises(ConfigError, match=r"amp has 'fp16': .*needs a GPU"):
+        Experiment.parse({"training": cpu, "tuning": {"space": amp}})
+
+
 @pytest.mark.parametrize("name", list(MODELS))
 def test_every_model_has_a_space_of_its_own(name: str) -> None:
     """Around the settings in force, with every value allowed together with every other one."""
@@ -73,6 +90,9 @@ def test_splits_leave_room_for_what_is_tuned() -> None:
     wide = {"model.settings.bars.1h": {"low": 4, "high": 24, "step": 4}}
     tuned = parsed({}, models=["AttentiveLSTM"], spaces={"AttentiveLSTM": wide})
     assert tuned.reach > 23 * 60
+    whole = {"model.settings.bars": {"choices": [{"5m": 12}, {"1h": 24}, {"5m": 6}]}}
+    tuned = parsed({}, models=["AttentiveLSTM"], spaces={"AttentiveLSTM": whole})
+    assert tuned.reach == 23 * 60 + 1
 
 
 def test_choices_that_are_lists_survive_a_study() -> None:

@@ -136,6 +136,32 @@ def test_a_trial_that_fails_says_why_and_is_not_repeated(tmp_path: Path) -> None
     assert queue_again(job) == 0
 
 
+def test_a_value_that_is_no_number_is_the_trials_own_fault(tmp_path: Path) -> None:
+    """The study goes on, and says what it was."""
+    job = a_job(tmp_path, 2, "nowhere")
+    errors = [trial.error or "" for trial in TuningResult.of(job, run(job)).in_state("failed")]
+    assert len(errors) == 2
+    assert all("finite" in error for error in errors)
+
+
+def test_a_disk_that_refuses_is_no_fault_of_the_settings(tmp_path: Path) -> None:
+    """The same settings run again."""
+    job = a_job(tmp_path, 2, "flaky")
+    with pytest.raises(OSError, match="no space left"):
+        run(job)
+    assert queue_again(job) == 1
+    result = TuningResult.of(job, run(job))
+    assert (len(result.complete), len(result.trials)) == (2, 2)
+
+
+def test_no_trial_is_taken_where_the_objective_cannot_be_made(tmp_path: Path) -> None:
+    """What is wrong for all trials fails none of them."""
+    job = a_job(tmp_path, 2, "unborn")
+    with pytest.raises(ValueError, match="cannot be made"):
+        run(job)
+    assert not OpenStudy.of(job).study.get_trials()
+
+
 @pytest.mark.parametrize("pruner", ["median", "hyperband"])
 def test_hopeless_trials_are_ended_early(tmp_path: Path, pruner: str) -> None:
     """And never the best one, whose value is that of no pruned trial."""
@@ -232,6 +258,48 @@ def test_workers_that_cannot_begin_end_the_search(tmp_path: Path) -> None:
     """Three in a row, and the last one's words are shown; nobody starts workers for ever."""
     with pytest.raises(TrainingError, match=r"3 workers .* no address"):
         Stillborn(a_job(tmp_path, 2), 1).run()
+
+
+class Bereft(Team):
+    """A team whose study cannot be reached any more."""
+
+    def start(self) -> None:
+        log = self.job.folder / "worker.log"
+        log.with_suffix(".json").touch()
+        log.touch()
+        command = [sys.executable, "-c", "import time; time.sleep(60)"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE)
+        self.members.append(Member("bereft", process, log))
+
+    def reconcile(self, died: bool = True) -> int:
+        raise ConnectionError("gone")
+
+
+def test_workers_end_though_their_study_is_gone(tmp_path: Path) -> None:
+    """They are stopped before the study is asked for anything."""
+    team = Bereft(a_job(tmp_path, 2), 1)
+    team.start()
+    (member,) = team.members
+    with pytest.raises(ConnectionError):
+        team.stop()
+    assert member.has_ended
+
+
+def test_a_postgres_that_has_gone_is_told_of_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the variable that names it; the address is not shown."""
+    pytest.importorskip("psycopg")
+    monkeypatch.setenv("CRYPTO_NN_TUNING", "postgresql://u:hidden@127.0.0.1:9/db")
+    place = Place("postgres")
+    words = r"CRYPTO_NN_TUNING, then call again"
+    with (
+        pytest.raises(TrainingError, match=words) as told,
+        place.reached(),
+        place.claim(tmp_path, "study"),
+    ):
+        raise AssertionError("there is no such Postgres")
+    assert "hidden" not in str(told.value)
 
 
 def test_journals_and_samplers_are_quiet() -> None:
