@@ -1,4 +1,4 @@
-"""Which versions stay on disk: the newest, the best, all that ever answered, and the needed."""
+"""Which versions stay on disk: the newest, the best, those that answered, those that are needed."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -43,7 +43,8 @@ def spent_versions(
     """The versions that may go, oldest first.
 
     Of each universe these stay: the newest `keep`; of each model the one with the lowest
-    validation loss; and every version that answers or ever answered, so that `rollback` finds it.
+    validation loss; the best that a search for settings found; and every version that answers or
+    ever answered, so that `rollback` finds it.
     A version that the table `checkpoints` does not know is never touched. Rows of tables stay.
 
     Args:
@@ -55,7 +56,7 @@ def spent_versions(
     columns = ("universe", "model", "version", "trained_at", "validation_loss")
     rows = lake.read("checkpoints", columns).to_pylist()
     rows = [row for row in rows if models.has(row["model"], row["version"])]
-    stay = _served(lake, models).union(needed)
+    stay = _served(lake, models) | _found(lake) | set(needed)
     for _, group in groupby(sorted(rows, key=_universe), key=_universe):
         stay |= _newest_and_best(list(group), keep)
     return [
@@ -93,6 +94,13 @@ def _served(lake: Lake, models: ModelStore) -> set[str]:
     champions = [champion_of(models, universe) for universe in {e["universe"] for e in events}]
     answering = {champion.version for champion in champions if champion}
     return answering | _versions(event for event in events if event["action"] != "keep")
+
+
+def _found(lake: Lake) -> set[str]:
+    """The best versions of searches for settings."""
+    if not lake.has("tuning_study"):
+        return set()
+    return set(lake.read("tuning_study", ("best_version",))["best_version"].drop_null().to_pylist())
 
 
 def _version(models: ModelStore, name: str) -> str:

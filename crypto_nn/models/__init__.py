@@ -63,6 +63,10 @@ def __getattr__(name: str) -> Any:
     return MODELS[name].load()
 
 
+def __dir__() -> list[str]:
+    return [*__all__, *MODELS]
+
+
 __all__ = [
     "MODELS",
     "Inputs",

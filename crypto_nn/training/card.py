@@ -119,7 +119,7 @@ def _confidence(config: Mapping[str, Any]) -> str:
     return (
         "The probability of the predicted class, calibrated by one temperature per horizon that "
         f"was fitted on the calibration rows: {told}. A high temperature says that the network was "
-        "surer than it had reason to be."
+        "surer than it had reason to be; at 100, the highest, that it knew nothing of that horizon."
     )
 
 

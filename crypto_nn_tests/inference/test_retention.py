@@ -116,6 +116,15 @@ def test_a_version_is_named_by_its_beginning(stores: tuple[Lake, ModelStore]) ->
             registry.resolve(models, name)
 
 
+def test_what_a_search_found_stays(stores: tuple[Lake, ModelStore]) -> None:
+    """The best version of each study can be loaded as long as the study is kept."""
+    lake, models = stores
+    row = {"universe": BTC, "study": "s", "model": "LSTM", "best_version": "b3"}
+    lake.replace({"tuning_study": pa.Table.from_pylist([row])}, {"universe": BTC, "model": "LSTM"})
+    assert "b3" not in {each.version for each in remove_spent(lake, models, keep=1)}
+    assert models.has("LSTM", "b3")
+
+
 def test_a_version_that_no_table_knows_is_not_touched(stores: tuple[Lake, ModelStore]) -> None:
     """What somebody put there by hand is theirs."""
     lake, models = stores
