@@ -123,7 +123,7 @@ def list_versions(lake: Lake, models: ModelStore) -> list[dict[str, Any]]:
 def config_differences(models: ModelStore, one: str, other: str) -> list[dict[str, Any]]:
     """Settings in which two versions differ, by dotted path."""
     ours, theirs = (
-        dict(_flat(settings_of(models, resolve(models, version)))) for version in (one, other)
+        dict(flattened(settings_of(models, resolve(models, version)))) for version in (one, other)
     )
     return [
         {"setting": path, one: ours.get(path), other: theirs.get(path)}
@@ -147,9 +147,12 @@ def _begins(models: ModelStore, beginning: str) -> str:
     )
 
 
-def _flat(settings: Any, path: str = "") -> list[tuple[str, Any]]:
+def flattened(settings: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Settings within settings as pairs of a dotted path and what stands there."""
     if isinstance(settings, dict) and settings:
-        return [item for key, value in settings.items() for item in _flat(value, f"{path}.{key}")]
+        return [
+            item for key, value in settings.items() for item in flattened(value, f"{path}.{key}")
+        ]
     return [(path.removeprefix("."), settings)]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crypto_nn.errors import ModelError
+from crypto_nn.inference.registry import flattened
 from crypto_nn.pictures import Picture
 from crypto_nn.pictures.run_comparison import Course, run_comparison
 from crypto_nn.store.lake import Lake
@@ -71,11 +72,17 @@ def compare_runs(lake: Lake, one: str, other: str) -> Comparison:
     """
     rows = [find_run(lake, name) for name in (one, other)]
     names = [_name(row, rows) for row in rows]
-    settings = [dict(_flat(json.loads(row["settings"]))) for row in rows]
+    settings = [
+        {path: json.dumps(value) for path, value in flattened(json.loads(row["settings"]))}
+        for row in rows
+    ]
     paths = sorted({*settings[0], *settings[1]})
     return Comparison(
         [
-            {"setting": path, **{n: _shown(s.get(path)) for n, s in zip(names, settings)}}
+            {
+                "setting": path,
+                **{n: s.get(path) for n, s in zip(names, settings)},
+            }
             for path in paths
             if settings[0].get(path) != settings[1].get(path)
         ],
@@ -180,9 +187,3 @@ def _course(lake: Lake, row: dict[str, Any], name: str) -> Course:
 
 def _shown(value: Any) -> Any:
     return value if isinstance(value, int | float | str | type(None)) else str(value)
-
-
-def _flat(settings: Any, path: str = "") -> list[tuple[str, Any]]:
-    if isinstance(settings, dict) and settings:
-        return [item for key, value in settings.items() for item in _flat(value, f"{path}.{key}")]
-    return [(path.removeprefix("."), json.dumps(settings))]

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from crypto_nn.training.config import TrainConfig
 from crypto_nn.training.losses import LabelSmoothingCrossEntropy, mean_over
-from crypto_nn.training.windows import LearningTask, WindowReader, WindowTensors
+from crypto_nn.training.windows import WindowReader, WindowTensors
 
 BATCH = 1024
 
@@ -41,16 +40,6 @@ def log_loss(logits_RHC: Tensor, classes_RH: Tensor) -> float:
     cost_RH = LabelSmoothingCrossEntropy(0.0)(logits_RHC, classes_RH).double()
     known_RH = (classes_RH >= 0).double()
     return mean_over(cost_RH, known_RH, torch.ones(classes_RH.shape[1]).double()).item()
-
-
-def validation_loss(model: nn.Module, task: LearningTask, config: TrainConfig) -> float:
-    """The log-loss by which training stops: plain cross entropy, without weights or smoothing.
-
-    A model that knows nothing has ln 3 = 1.0986 on balanced classes.
-    """
-    ends = evenly(task.validation_ends, config.max_validation_windows)
-    logits_RHC = predict_logits(model, task.windows, ends)
-    return log_loss(logits_RHC, task.classes_NH.cpu()[ends])
 
 
 def evenly(ends: Tensor, most: int) -> Tensor:

@@ -18,9 +18,9 @@ from crypto_nn.training import Recipe, TrainConfig
 from crypto_nn.training.data_module import TimeSeriesDataModule
 from crypto_nn.training.dataset import load_panel, load_parts
 from crypto_nn.training.datasets import Batch, CryptoDataset, collate
-from crypto_nn.training.evaluation import validation_loss
 from crypto_nn.training.loop import fit
 from crypto_nn.training.losses import LabelSmoothingCrossEntropy
+from crypto_nn.training.validation import validate
 from crypto_nn.training.version import train_version
 from crypto_nn_tests.training.market import LABELS, MINUTE, START, fold, panel
 from crypto_nn_tests.training.tasks import TINY
@@ -140,7 +140,7 @@ def test_plain_torch_learns_from_the_loaders(data: TimeSeriesDataModule) -> None
     model = build("LSTMPricePredictor", TINY, data.inputs)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     cost = LabelSmoothingCrossEntropy(0.0)
-    before = validation_loss(model, data.task, TRAIN)
+    before = validate(model, data.task, TRAIN).loss
     loader: DataLoader[Batch] = data.train_dataloader()
     model.train()
     for batch in islice(loader, 50):
@@ -149,7 +149,7 @@ def test_plain_torch_learns_from_the_loaders(data: TimeSeriesDataModule) -> None
         optimizer.zero_grad()
         torch.autograd.backward(loss_BH.mean())
         optimizer.step()
-    assert validation_loss(model, data.task, TRAIN) < before
+    assert validate(model, data.task, TRAIN).loss < before
 
 
 def test_symbols_learn_jointly(data: TimeSeriesDataModule) -> None:

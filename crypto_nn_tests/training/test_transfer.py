@@ -15,9 +15,9 @@ from crypto_nn.features.panel import Panel
 from crypto_nn.features.splits import Fold, Role
 from crypto_nn.models.configs.modern import PatchTSTConfig
 from crypto_nn.training import Recipe, TrainConfig, TrainedVersion
-from crypto_nn.training.evaluation import validation_loss
 from crypto_nn.training.preparation import prepare
 from crypto_nn.training.transfer import Start, symbol_weights
+from crypto_nn.training.validation import validate
 from crypto_nn.training.version import first_model, learning_task, train_version, version_id
 from crypto_nn_tests.training.market import LABELS, MINUTE, fold, panel
 from crypto_nn_tests.training.tasks import TINY
@@ -53,7 +53,7 @@ def test_the_first_step_finds_the_very_weights(market: Panel, parent: TrainedVer
     for name, tensor in weights_of(parent).items():
         assert torch.equal(model.state_dict()[name], tensor), name
     task = learning_task(prepared, recipe)
-    assert validation_loss(model, task, TRAIN) == pytest.approx(parent.validation_loss, abs=1e-9)
+    assert validate(model, task, TRAIN).loss == pytest.approx(parent.validation_loss, abs=1e-9)
 
 
 def test_symbols_keep_their_vectors_by_name(parent: TrainedVersion) -> None:
