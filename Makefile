@@ -10,7 +10,7 @@ RUNS ?= 100
 export DAGSTER_HOME ?= $(CURDIR)/data/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test lint daemon tuning-kills kill resume torture outage network bench screenshots lock clean
+.PHONY: help install demo ui test lint daemon tuning-kills controls benchmark kill resume torture outage network bench screenshots lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -54,6 +54,14 @@ outage: install ## Kill Postgres for an hour of simulated time: 100,000 predicti
 
 tuning-kills: install ## Kill three workers of a search ten times, with a journal and with Postgres
 	CRYPTO_NN_TUNING_KILLS=10 $(BIN)/python -m pytest -s crypto_nn_tests/tuning/test_kills.py
+
+controls: install ## Let the benchmark judge what has a known answer: no edge, known edges, planted leaks
+	$(BIN)/crypto-nn controls --runs 200
+
+benchmark: install ## The committed benchmark and its learnings again (hours; needs Binance's archive), and the README's section
+	$(BIN)/crypto-nn benchmark --config benchmarks/majors.yaml --universe majors
+	$(BIN)/crypto-nn benchmark --config benchmarks/majors.yaml --universe majors --arms --output docs/benchmark
+	$(BIN)/python docs/benchmark_section.py
 
 network: install ## Fetch real bars from Binance and, with POLYGON_API_KEY, from Polygon
 	$(BIN)/python -m pytest -m network -s

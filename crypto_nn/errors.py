@@ -70,3 +70,7 @@ class TrainingError(CryptoNNError):
 
 class DriftError(CryptoNNError):
     """A drift report cannot be made from what there is."""
+
+
+class BenchmarkError(CryptoNNError):
+    """A benchmark's result is missing, damaged, or of another make."""

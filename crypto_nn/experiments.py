@@ -116,6 +116,9 @@ class AutomationConfig(Settings):
     predict: str = Field(default="45 3 * * *", description="When champions predict.")
     watch: str = Field(default="30 1 * * *", description="When yesterday is tested for drift.")
     upkeep: str = Field(default="15 5 * * 0", description="When the lake is tidied up.")
+    controls: str = Field(
+        default="45 5 * * 0", description="When the benchmark judges what has a known answer."
+    )
     keep_versions: int = Field(
         default=60,
         ge=1,
@@ -207,10 +210,11 @@ class Experiment(Settings):
             except ValidationError as error:
                 reason = told(error, ModelChoice)
                 raise ValueError(f"benchmark.models names {text!r}: {reason}") from None
-        unknown = [name for name in self.benchmark.baselines if name not in BASELINES]
+        there = (*BASELINES, "DLinear")
+        unknown = [name for name in self.benchmark.baselines if name not in there]
         if unknown:
             raise ValueError(
-                f"benchmark.baselines names {', '.join(unknown)}; there are {', '.join(BASELINES)}"
+                f"benchmark.baselines names {', '.join(unknown)}; there are {', '.join(there)}"
             )
 
     @classmethod

@@ -130,11 +130,7 @@ def backtest(
     wanted_R = positions(model.predict(panel, ends)[:, model.horizons.index(horizon)], sizing)
     traded = trade(market_of(panel, symbol), panel.ts_N[ends], wanted_R, horizon)
     days = np.unique(panel.ts_N[ends].astype("datetime64[D]"))
-    place = (days - days[0]).astype(np.int64) if len(days) else np.empty(0, dtype=np.int64)
-    columns = {
-        f"net_{cost:g}bp": traded.daily(cost, days[0], days[-1])[place] if len(days) else []
-        for cost in costs_bps
-    }
+    columns = {f"net_{cost:g}bp": traded.on_days(cost, days) for cost in costs_bps}
     frame = pd.DataFrame(columns, index=pd.DatetimeIndex(days, tz="UTC", name="day"))
     return frame.assign(in_sample=days < model.fold.end)
 

@@ -1,6 +1,7 @@
 """What trading on predictions would have earned: next-bar execution, costs by turnover."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +12,20 @@ Float = NDArray[np.float64]
 Times = NDArray[np.datetime64]
 MINUTE = np.timedelta64(1, "m")
 DAY = "datetime64[D]"
+BP_ROUND_TRIP = 2e4  # a unit bought and sold again trades two
 
 
 def positions(probabilities_RC: Float, sizing: Sizing = "sign") -> Float:
     """How much to hold, in units of capital from -1 (short) to 1 (long), for each prediction.
 
     "sign" is always in the market on the more likely side, "class" stays out where flat is the
-    most likely class, "confidence" holds p(up) - p(down).
+    most likely class, "confidence" holds p(up) - p(down). No size is above 1, and a "confidence"
+    size is never above 1 - p(flat): the mean of several opinions is never held larger than they
+    are on average, and mixing in equal chances makes each size smaller.
     """
     tilt_R: Float = np.subtract(probabilities_RC[:, 2], probabilities_RC[:, 0])
     if sizing == "confidence":
-        return tilt_R
+        return np.clip(tilt_R, -1.0, 1.0)
     if sizing == "class":
         return np.asarray(probabilities_RC.argmax(axis=1) - 1.0, dtype=np.float64)
     side_R: Float = np.sign(tilt_R)
@@ -48,53 +52,79 @@ class Market:
 class Backtest:
     """A traded path as segments of constant position, from one fill to the next.
 
+    Each order sets the holding to its position times the capital of that moment.
+
     Attributes:
         ts: when each segment begins (the open of the bar in which its order filled).
         position: units of capital held during the segment; 0 where out of the market.
-        gross: position × price change over the segment.
-        traded: units bought or sold at its start, |position - the position before|.
+        price: at which its order filled.
     """
 
     ts: Times
     position: Float
-    gross: Float
-    traded: Float
+    price: Float
+
+    @cached_property
+    def gross(self) -> Float:
+        """Position × price change over each segment; after the last one nothing is held."""
+        if not len(self.price):
+            return np.zeros(0)
+        change: Float = np.append(self.price[1:] / self.price[:-1] - 1.0, 0.0)
+        return self.position * change
+
+    @cached_property
+    def traded(self) -> Float:
+        """Units bought or sold at each segment's start, |position - the position before|."""
+        return np.asarray(np.abs(np.diff(self.position, prepend=0.0)), dtype=np.float64)
 
     def net(self, cost_bps: float) -> Float:
         """Return of each segment after costs; a round trip of one unit costs `cost_bps`."""
-        return np.maximum(self.gross - self.traded * (cost_bps / 2e4), -1.0)
+        return np.maximum(self.gross - self.traded * (cost_bps / BP_ROUND_TRIP), -1.0)
 
-    def daily(self, cost_bps: float, first: np.datetime64, last: np.datetime64) -> Float:
-        """Compounded net return of each UTC day from `first` to `last`, both included.
+    def on_days(self, cost_bps: float, days: Times) -> Float:
+        """Compounded net return of each of these UTC days, ascending (D,).
 
-        A segment counts on the day of the bar before the one in which it filled: the last orders
-        of a day, filled at midnight, are that day's.
+        A segment counts wholly on the day in which its order was decided: one that begins at
+        midnight is the day before's. What falls on a day that is not among `days`, such as the
+        exit from a night's last position, counts on the last one before it: no cost is lost.
         """
-        start = first.astype(DAY)
-        num_days = int((last.astype(DAY) - start).astype(np.int64)) + 1
-        day = np.clip(((self.ts - MINUTE).astype(DAY) - start).astype(np.int64), 0, num_days - 1)
+        start = np.searchsorted(self.ts, days.astype("datetime64[us]"), side="right")
+        start[:1] = 0
+        traded = np.append(start[1:], len(self.ts)) > start
         with np.errstate(divide="ignore"):  # a total loss is -inf, and -100 % again below
             growth = np.log1p(self.net(cost_bps))
-        return np.expm1(np.bincount(day, weights=growth, minlength=num_days))
+        sums = np.zeros(len(days))
+        sums[traded] = np.add.reduceat(growth, start[traded])
+        return np.expm1(sums)
+
+    def daily(self, cost_bps: float, first: np.datetime64, last: np.datetime64) -> Float:
+        """Compounded net return of each UTC day from `first` to `last`, both included."""
+        return self.on_days(cost_bps, np.arange(first.astype(DAY), last.astype(DAY) + 1))
 
     def round_trips(self, cost_bps: float) -> Float:
         """Net profit of each round trip: from opening a side of the market to leaving it.
 
-        A reversal closes one trip and opens the next, and each bears its own unit of cost.
+        In units of the capital at hand, not compounded. A reversal closes one trip and opens the
+        next, and each bears its own unit of cost.
         """
+        gross, units = self._trips
+        return np.asarray(gross - units * (cost_bps / BP_ROUND_TRIP), dtype=np.float64)
+
+    @cached_property
+    def _trips(self) -> tuple[Float, Float]:
+        """Gross profit of each round trip, and the units bought and sold for it."""
         side = np.sign(self.position)
         before = np.concatenate([[0.0], self.position[:-1]])
         turned = side != np.sign(before)
         trip = np.cumsum(turned & (side != 0)) - 1
-        opening = np.where(turned, np.abs(self.position), self.traded) * (cost_bps / 2e4)
-        closing = np.where(turned, np.abs(before), 0.0) * (cost_bps / 2e4)
         count = int(trip[-1]) + 1 if len(trip) else 0
-        held = side != 0
-        left = turned & (before != 0)
+        held, left = side != 0, turned & (before != 0)
+        opened = np.where(turned, np.abs(self.position), self.traded)[held]
         left_trip = trip[left] - (side[left] != 0)
-        earned = np.bincount(trip[held], (self.gross - opening)[held], minlength=count)
-        paid = np.bincount(left_trip, closing[left], minlength=count)
-        return np.asarray(earned - paid, dtype=np.float64)
+        gross = np.bincount(trip[held], self.gross[held], minlength=count)
+        units = np.bincount(trip[held], opened, minlength=count)
+        closed = np.bincount(left_trip, np.abs(before[left]), minlength=count)
+        return gross.astype(np.float64), (units + closed).astype(np.float64)
 
     @property
     def turnover(self) -> float:
@@ -104,7 +134,8 @@ class Backtest:
     @property
     def break_even_bps(self) -> float:
         """The round-trip cost at which the summed profit is zero; NaN where nothing was traded."""
-        return float(2e4 * self.gross.sum() / self.turnover) if self.turnover else float("nan")
+        turnover = self.turnover
+        return float(BP_ROUND_TRIP * self.gross.sum() / turnover) if turnover else float("nan")
 
 
 def backtest(
@@ -129,6 +160,7 @@ def backtest(
         horizon: minutes for which a prediction speaks.
         step: length of a bar.
     """
+    assert (np.diff(decided_ts_R) > np.timedelta64(0)).all(), "predictions in the order of time"
     when, want = _orders(decided_ts_R, target_R, horizon, step)
     bar = np.searchsorted(market.ts, when, side="left")  # the first bar that opens at or after
     last = len(market.ts) - 1
@@ -136,14 +168,9 @@ def backtest(
     want, bar = want[open_orders], bar[open_orders]
     keep = np.append(bar[1:] != bar[:-1], True) if len(bar) else np.zeros(0, dtype=bool)
     want, bar = want[keep], bar[keep]  # of orders that fill in one bar the latest counts
-    if not len(bar):
-        none = np.zeros(0)
-        return Backtest(market.ts[:0], none, none, none)
-    if want[-1] != 0:
+    if len(bar) and want[-1] != 0:
         want, bar = np.append(want, 0.0), np.append(bar, last)
-    price = market.fill[bar]
-    change = np.append(price[1:] / price[:-1] - 1.0, 0.0)
-    return Backtest(market.ts[bar], want, want * change, np.abs(np.diff(want, prepend=0.0)))
+    return Backtest(market.ts[bar], want, market.fill[bar])
 
 
 def _orders(

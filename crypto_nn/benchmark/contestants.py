@@ -47,7 +47,6 @@ class NetworkContestant:
 
     name: str
     recipe: Recipe
-    repeats: int = 30
     kind: Literal["baseline", "model"] = "model"
     seeded: bool = True
 
@@ -62,33 +61,40 @@ class NetworkContestant:
     def fit_predict(
         self, panel: Panel, fold: Fold, seed: int, rows: Rows, folder: Path
     ) -> Forecast:
-        from crypto_nn.inference.latency import measure_latency
         from crypto_nn.inference.predictor import ModelInference
         from crypto_nn.training.version import train_version
 
         train = self.recipe.train.model_copy(update={"seed": seed})
-        version = train_version(panel, fold, replace(self.recipe, train=train), folder)
+        recipe = replace(self.recipe, train=train)
+        version = train_version(panel, fold, recipe, folder, with_card=False)
         inference = ModelInference(version.files, self.recipe.train.threads)
-        facts = {"parameters": float(version.parameters)}
-        facts["train_seconds"] = float(sum(record.seconds for record in version.history))
-        facts["epochs"] = float(len(version.history))
-        for latency in measure_latency(inference, (1, 32), repeats=self.repeats):
-            at = f"batch{latency.batch_size}"
-            facts[f"latency_p50_ms_{at}"] = latency.p50_ms
-            facts[f"latency_p99_ms_{at}"] = latency.p99_ms
-            facts[f"windows_per_second_{at}"] = latency.windows_per_second
+        facts = {
+            "parameters": float(version.parameters),
+            "validation_loss": version.validation_loss,
+            "train_seconds": float(sum(record.seconds for record in version.history)),
+            "epochs": float(len(version.history)),
+        }
+        for horizon, temperature in zip(panel.horizons, inference.temperature_H):
+            facts[f"temperature_{horizon}m"] = float(temperature)
         return Forecast(inference.predict(panel, rows), facts)
 
 
+NETWORK_BASELINES = ("DLinear",)
+"""Baselines that are networks: one linear layer over the window (Zeng et al. 2023)."""
+
+
 def baselines(names: Sequence[str] = ()) -> tuple[Contestant, ...]:
-    """These baselines; all where none is named.
+    """These baselines; all that need no recipe where none is named.
 
     Raises:
         ConfigError: there is no such baseline.
     """
-    unknown = [name for name in names if name not in BASELINES]
+    unknown = [name for name in names if name not in (*BASELINES, *NETWORK_BASELINES)]
     if unknown:
         raise ConfigError(
-            f"benchmark.baselines names {', '.join(unknown)}; there are {', '.join(BASELINES)}."
+            f"benchmark.baselines names {', '.join(unknown)}; there are "
+            f"{', '.join((*BASELINES, *NETWORK_BASELINES))}."
         )
-    return tuple(BaselineContestant(name) for name in names or BASELINES)
+    return tuple(
+        BaselineContestant(name) for name in names or BASELINES if name not in NETWORK_BASELINES
+    )

@@ -12,6 +12,7 @@ from crypto_nn.benchmark.words import number, percent
 from crypto_nn.metrics.significance import Interval
 
 GAIN = "gain_over_"
+COMBINED = 0  # the horizon of an account that follows all of them
 NONE = Interval(math.nan, math.nan, math.nan)
 
 
@@ -28,7 +29,7 @@ class Standing:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is there to be beaten: nobody measured its gains."""
+        """Whether it is there to be beaten: nobody measured its gains (nor the combination's)."""
         return not self.verdict.gains
 
     @property
@@ -55,7 +56,8 @@ def standings(report: pa.Table, symbol: str | None = None) -> list[Standing]:
     for row in rows:
         over_all = row["fold"] is None and row["seed"] is None and row["symbol"] == symbol
         if row["made_at"] == newest and over_all and row["horizon"] is not None:
-            found = Interval(*(_number(row[name]) for name in ("value", "low", "high")))
+            value, low, high = (_number(row[name]) for name in ("value", "low", "high"))
+            found = Interval(value, low, high, p_value=_number(row.get("p_value")))
             figures.setdefault((row["model"], row["horizon"]), {})[row["metric"]] = found
     everyone = [Standing(model, horizon, of) for (model, horizon), of in figures.items()]
     return sorted(everyone, key=_place)
@@ -76,6 +78,7 @@ def leaderboard(report: pa.Table, cost_bps: float = 10.0) -> list[dict[str, str]
             "verdict": standing.verdict.text,
         }
         for standing in standings(report)
+        if standing.horizon != COMBINED
     ]
 
 

@@ -1,7 +1,7 @@
 """What a benchmark ends with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from crypto_nn.benchmark.config import BenchmarkConfig
 from crypto_nn.benchmark.forecasts import Forecast
-from crypto_nn.benchmark.scores import Answers, Score
+from crypto_nn.benchmark.profits import BreakEvenSurface
+from crypto_nn.benchmark.scores import Answers, Score, null
 from crypto_nn.benchmark.verdict import Verdict
 from crypto_nn.features.panel import Panel
 from crypto_nn.features.splits import Fold
@@ -34,6 +35,7 @@ SCHEMA = pa.schema(
         ("value", pa.float64()),
         ("low", pa.float64()),
         ("high", pa.float64()),
+        ("p_value", pa.float64()),
     ]
 )
 
@@ -50,7 +52,12 @@ class Provenance:
         code_version: of crypto_nn.
         command: what makes this report again.
         machine: what latencies were measured on.
-        num_trials: versions ever trained.
+        num_trials: everything ever tried on the universe, this benchmark's own trials included.
+        made_at: when it was made, UTC.
+        training: how networks learn, in words.
+        hours: how long forecasting took one process after the other, in all sittings of a run that
+            was interrupted.
+        peak_memory_mb: the most memory that one process held.
     """
 
     universe: str = ""
@@ -61,6 +68,10 @@ class Provenance:
     command: str = ""
     machine: str = ""
     num_trials: int = 1
+    made_at: np.datetime64 | None = None
+    training: str = ""
+    hours: float | None = None
+    peak_memory_mb: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +113,11 @@ class Curves:
     """What is drawn of one contestant at one horizon, over all symbols, folds and seeds.
 
     Attributes:
-        confusion_CC: counts by true and predicted class.
+        confusion_CC: counts by true and predicted class; zeros, and an empty reliability, where all
+            horizons are traded in one account, which predicts nothing of its own.
         reliability: stated confidence against hit rate.
-        equity: by cost in bp, growth of 1 at the end of each test day, the mean over seeds.
+        equity: by cost in bp, growth of 1 at the end of each test day, the mean over seeds, to
+            five digits.
     """
 
     confusion_CC: Float
@@ -121,6 +134,9 @@ class BenchmarkResult:
         symbols, horizons, folds, k_FH: what was asked; see `Evidence`.
         days: test days.
         buy_and_hold: growth of 1 held in all symbols at the end of each test day.
+        overfitting: by horizon, the probability that the contestant that earned most in one half
+            of the days earned less than the median in the other (PBO).
+        break_even: by horizon, a contestant and what costs leave of its surest predictions.
     """
 
     config: BenchmarkConfig
@@ -135,9 +151,47 @@ class BenchmarkResult:
     curves: Mapping[tuple[str, int], Curves]
     days: Days
     buy_and_hold: Float
+    overfitting: Mapping[int, float] = field(default_factory=dict)
+    break_even: Mapping[int, tuple[str, BreakEvenSurface]] = field(default_factory=dict)
+
+    def with_facts(self, facts: Mapping[str, Mapping[str, float]]) -> "BenchmarkResult":
+        """With further figures of contestants themselves, by name; what is there already stays.
+
+        Speed is measured at another window than a model was trained at, and `DLinear` then has
+        another number of parameters: that of the training counts.
+        """
+        known = {(score.model, score.metric) for score in self.scores if score.horizon is None}
+        more = [
+            Score(model, None, metric, value, np.nan, np.nan)
+            for model, of in facts.items()
+            for metric, value in of.items()
+            if model in self.kinds and (model, metric) not in known
+        ]
+        return replace(self, scores=(*self.scores, *more))
+
+    def to_bytes(self) -> bytes:
+        """The whole result as one file, from which the report is made again; see `result_file`."""
+        from crypto_nn.benchmark.result_file import dump
+
+        return dump(self)
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> "BenchmarkResult":
+        """The result that `to_bytes` wrote.
+
+        Raises:
+            BenchmarkError: these bytes are no such file, or one of another version.
+        """
+        from crypto_nn.benchmark.result_file import load
+
+        return load(raw)
 
     def to_arrow(self, universe: str, run: str, made_at: np.datetime64) -> pa.Table:
-        """The rows of the table `benchmark_report`; what cannot be told is null."""
+        """The rows of the table `benchmark_report`; what cannot be told is null.
+
+        Figures of one month or one regime have it in their metric's name, such as
+        `log_loss_skill@2024-03` and `log_loss_skill@wild`: a metric's plain name is over all.
+        """
         rows = [
             {
                 "universe": universe,
@@ -148,10 +202,11 @@ class BenchmarkResult:
                 "model": score.model,
                 "symbol": score.symbol,
                 "horizon": score.horizon,
-                "metric": score.metric,
-                "value": _null(score.value),
-                "low": _null(score.low),
-                "high": _null(score.high),
+                "metric": score.name,
+                "value": null(score.value),
+                "low": null(score.low),
+                "high": null(score.high),
+                "p_value": null(score.p_value),
             }
             for score in self.scores
         ]
@@ -160,7 +215,3 @@ class BenchmarkResult:
     def table(self) -> pa.Table:
         """The same rows, of no particular run; `leaderboard` and the report read them."""
         return self.to_arrow(self.provenance.universe, "", np.datetime64(0, "us"))
-
-
-def _null(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from crypto_nn.bars import Float
 from crypto_nn.benchmark.forecasts import Rows
 from crypto_nn.errors import ConfigError
-from crypto_nn.features.labels import FLAT, UNKNOWN, Classes, fit_k
+from crypto_nn.features.labels import DOWN, FLAT, UNKNOWN, UP, Classes, fit_k
 from crypto_nn.features.panel import Panel
 from crypto_nn.features.splits import TEST, TRAIN, Fold, rows_of
 
@@ -113,12 +113,17 @@ def blinded(panel: Panel, fold: Fold) -> Panel:
     )
 
 
-def permuted(panel: Panel, seed: int) -> Panel:
+def permuted(panel: Panel, seed: int, flip: bool = False) -> Panel:
     """The panel with the labels of whole days dealt to other days: nothing is left to learn.
 
     Each row gets the labels of the same minute of another day of its symbol, none where that
     day has no such minute. What days look like inside is kept, so that a test that is fooled by
     dependence is found out.
+
+    Args:
+        flip: also change up and down over in each of the days by the toss of a coin, the same for
+            all symbols. Then up and down are equally likely whatever is known of the past, even
+            where the market rose.
     """
     rng = np.random.default_rng(seed)
     source = np.full(len(panel), -1, dtype=np.int64)
@@ -132,9 +137,13 @@ def permuted(panel: Panel, seed: int) -> Panel:
         found = stamps[place] == wanted
         source[rows[found]] = rows[place[found]]
     none = (source < 0)[:, None]
-    return replace(
-        panel,
-        returns_NH=np.where(none, np.nan, panel.returns_NH[source]),
-        scores_NH=np.where(none, np.nan, panel.scores_NH[source]),
-        classes_NH=np.where(none, np.int8(UNKNOWN), panel.classes_NH[source]),
-    )
+    returns_NH = np.where(none, np.nan, panel.returns_NH[source])
+    scores_NH = np.where(none, np.nan, panel.scores_NH[source])
+    classes_NH = np.where(none, np.int8(UNKNOWN), panel.classes_NH[source])
+    if flip:
+        days, day = np.unique(panel.ts_N.astype("datetime64[D]"), return_inverse=True)
+        side_N = rng.choice([-1, 1], len(days))[day]
+        turned = (side_N < 0)[:, None] & (classes_NH != UNKNOWN)
+        returns_NH, scores_NH = returns_NH * side_N[:, None], scores_NH * side_N[:, None]
+        classes_NH = np.where(turned, np.int8(UP + DOWN) - classes_NH, classes_NH)
+    return replace(panel, returns_NH=returns_NH, scores_NH=scores_NH, classes_NH=classes_NH)

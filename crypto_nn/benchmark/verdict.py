@@ -13,6 +13,8 @@ from crypto_nn.benchmark.intervals import interval
 from crypto_nn.metrics.significance import Interval
 
 Float = NDArray[np.float64]
+BLEND = "blend"
+"""The baseline that is the mean of two others."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class Verdict:
     Attributes:
         model: who is judged.
         horizon: minutes ahead.
-        gains: by baseline, how much less surprised the model was, in nats a row, with interval;
-            empty for a baseline.
+        gains: by baseline, how much less surprised the model was, in nats a row, with interval
+            and the p-value of the paired test; empty for a baseline.
     """
 
     model: str
@@ -40,6 +42,23 @@ class Verdict:
         if not lows or any(math.isnan(low) for low in lows):
             return None
         return min(lows) > 0
+
+    @property
+    def better_than_each_alone(self) -> bool:
+        """Whether every single baseline is beaten, whatever their blend does."""
+        lows = [gain.low for name, gain in self.gains.items() if name != BLEND]
+        return bool(lows) and min(lows) > 0  # NaN is above nothing
+
+    @property
+    def p_value(self) -> float:
+        """Of the whole claim "better than every baseline", one-sided: the largest of its tests.
+
+        NaN where there is no test. A baseline that is ahead of the model counts with 1 - p / 2.
+        """
+        sides = [
+            g.p_value / 2 if g.estimate > 0 else 1 - g.p_value / 2 for g in self.gains.values()
+        ]
+        return float(np.max(sides)) if sides else math.nan
 
     @property
     def hardest(self) -> str:
@@ -56,6 +75,8 @@ class Verdict:
             return "too few test days for a verdict"
         if self.better:
             return "better than every baseline"
+        if self.better_than_each_alone:
+            return f"better than each single baseline, no better than their {BLEND}"
         return f"no better than the baseline ({self.hardest})"
 
 

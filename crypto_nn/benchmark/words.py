@@ -33,3 +33,16 @@ def percent(value: float | Interval, digits: int = 1, sign: bool = False) -> str
         bounds = f"[{number(inside.low, digits, sign)}, {number(inside.high, digits, sign)}]"
         return f"{number(inside.estimate, digits, sign)} % {bounds}"
     return UNKNOWN if math.isnan(value) else f"{number(100 * value, digits, sign)} %"
+
+
+def p_words(p_value: float) -> str:
+    """A p-value behind a figure: ", p = 0.03"; nothing where none was measured."""
+    if math.isnan(p_value):
+        return ""
+    return ", p < 0.001" if p_value < 0.001 else f", p = {p_value:.2g}"
+
+
+def bps(value: float) -> str:
+    """A cost or gain in basis points."""
+    text = number(value, 1)
+    return text if text == UNKNOWN else f"{text} bp"

@@ -6,13 +6,24 @@ from typing import Annotated
 
 import typer
 
-from crypto_nn.cli import checks, config, data, graph, models, runs, tuning
+from crypto_nn.cli import (
+    benchmark,
+    checks,
+    config,
+    controls,
+    data,
+    graph,
+    models,
+    reproduce,
+    runs,
+    tuning,
+)
 from crypto_nn.cli.shared import console, errors, group
 from crypto_nn.errors import CryptoNNError
 
 app = group("Self-retraining, leak-proof ML data platform for crypto price direction.")
-for commands in (graph.commands, tuning.commands, data.commands, checks.commands):
-    app.registered_commands += commands.registered_commands
+for room in (graph, benchmark, controls, tuning, data, checks, reproduce):
+    app.registered_commands += room.commands.registered_commands
 app.add_typer(models.commands, name="models")
 app.add_typer(runs.commands, name="runs")
 app.add_typer(config.commands, name="config")

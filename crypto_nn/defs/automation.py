@@ -38,6 +38,17 @@ WATCH = dg.define_asset_job(
     selection=dg.AssetSelection.assets("drift_report"),
     description="Test a day for drift (symbol × day).",
 )
+BENCHMARK = dg.define_asset_job(
+    "benchmark",
+    selection=dg.AssetSelection.assets("benchmark_report"),
+    description="Every model and baseline, walk-forward; nothing is promoted (universe).",
+    tags={"dagster/max_runtime": str(48 * 3600)},
+)
+CONTROLS = dg.define_asset_job(
+    "run_controls",
+    selection=dg.AssetSelection.assets("controls"),
+    description="Let the benchmark judge what has a known answer, to see whether it lies.",
+)
 CUT = dg.define_asset_job(
     "cut_splits",
     selection=dg.AssetSelection.assets("splits"),
@@ -48,7 +59,18 @@ TUNE = dg.define_asset_job(
     selection=dg.AssetSelection.assets("tuning_study"),
     description="Search for better settings of a model; nothing is promoted (universe × model).",
 )
-JOBS: list[Any] = [REFRESH, RETRAIN, PREDICT, WATCH, CUT, TUNE, upkeep, refill_gaps]
+JOBS: list[Any] = [
+    REFRESH,
+    RETRAIN,
+    PREDICT,
+    WATCH,
+    BENCHMARK,
+    CONTROLS,
+    CUT,
+    TUNE,
+    upkeep,
+    refill_gaps,
+]
 
 _ON = EXPERIMENT.automation.enabled
 _SCHEDULES_ON = dg.DefaultScheduleStatus.RUNNING if _ON else dg.DefaultScheduleStatus.STOPPED
@@ -195,6 +217,14 @@ weekly_upkeep = dg.ScheduleDefinition(
     default_status=_SCHEDULES_ON,
 )
 
+weekly_controls = dg.ScheduleDefinition(
+    name="weekly_controls",
+    job=CONTROLS,
+    cron_schedule=EXPERIMENT.automation.controls,
+    execution_timezone="UTC",
+    default_status=_SCHEDULES_ON,
+)
+
 SCHEDULES = [
     refresh_bars,
     hourly_refill,
@@ -202,4 +232,5 @@ SCHEDULES = [
     daily_watch,
     daily_predictions,
     weekly_upkeep,
+    weekly_controls,
 ]

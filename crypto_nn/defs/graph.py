@@ -24,7 +24,11 @@ from crypto_nn.monitoring.alerts import Alert
 from crypto_nn.sources import FilesConfig
 
 FAR = np.datetime64("2262-01-01", "us")
-TAKERS = {"retrain": ("splits", "checkpoint", "benchmark_report"), "tune": ("tuning_study",)}
+TAKERS = {
+    "retrain": ("splits", "checkpoint", "benchmark_report"),
+    "tune": ("tuning_study",),
+    "benchmark": ("benchmark_report",),
+}
 """Who takes settings that are different in one run alone, by job."""
 DAGSTER_YAML = Path(__file__).parents[2] / "data" / "dagster_home" / "dagster.yaml"
 
@@ -136,6 +140,41 @@ class Graph:
         rows = lake.read("tuning_study", where={**where, "model": name}).to_pylist()
         newest: dict[str, Any] = max(rows, key=lambda row: row["made_at"])
         return newest
+
+    def benchmark(self, universe: str, overrides: Mapping[str, Any] | None = None) -> Path:
+        """Every model and baseline on the folds that the settings say; the folder of the report.
+
+        Months of the universe's symbols that have no features yet are refreshed first.
+        """
+        changed = self._ready(universe, overrides)
+        if changed.benchmark.refit == "splits":
+            self.run("cut_splits", [universe])
+        self.run("benchmark", [universe], overrides, {"reason": "manual", "universe": universe})
+        return self.platform.reports / "benchmark" / universe
+
+    def learnings(
+        self, universe: str, overrides: Mapping[str, Any] | None = None, tell: Any = None
+    ) -> Path:
+        """The stated learnings put to the test on the benchmark's folds; the report's folder."""
+        from crypto_nn.defs.benchmark import ask_learnings
+
+        changed = self._ready(universe, overrides)
+        if changed.benchmark.refit == "splits":
+            self.run("cut_splits", [universe])
+        return ask_learnings(self.platform, changed, universe, tell or (lambda step: None))
+
+    def _ready(self, universe: str, overrides: Mapping[str, Any] | None) -> Experiment:
+        """The settings of a benchmark, with every month of its symbols there."""
+        changed = self.experiment.changed(overrides or {})
+        for symbol in changed.members(universe):
+            have = {month for name, month in self._made("features") if name == symbol}
+            if not set(self.months(symbol)) <= have:
+                self.refresh([symbol])
+        return changed
+
+    def _made(self, table: str) -> Sequence[tuple[Any, ...]]:
+        lake = self.platform.lake
+        return lake.partitions(table, ("symbol", "month")) if lake.has(table) else ()
 
     def outcome(self, universe: str) -> tuple[list[dict[str, str]], str]:
         """The leaderboard's rows after a retraining, and what became of the new version."""

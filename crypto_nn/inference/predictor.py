@@ -176,13 +176,7 @@ class ModelInference:
     @property
     def fold(self) -> Fold:
         """The fold that it was made from."""
-        facts = self.config["fold"]
-        roles = tuple(
-            Role(name, np.datetime64(start, "us"), np.datetime64(end, "us"))
-            for name, (start, end) in facts["roles"].items()
-        )
-        roles = tuple(sorted(roles, key=lambda role: role.start))
-        return Fold(facts["number"], facts["layout"], roles, facts["purge"], facts["embargo"])
+        return fold_of(self.config)
 
     def _own_symbols(self, panel: Panel) -> NDArray[np.int64]:
         """For each symbol of the panel its position in the version's list; −1 if not known."""
@@ -225,6 +219,17 @@ class ModelInference:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+def fold_of(config: Mapping[str, Any]) -> Fold:
+    """The fold that a version was made from, as its `config.json` has it."""
+    facts = config["fold"]
+    roles = tuple(
+        Role(name, np.datetime64(start, "us"), np.datetime64(end, "us"))
+        for name, (start, end) in facts["roles"].items()
+    )
+    roles = tuple(sorted(roles, key=lambda role: role.start))
+    return Fold(facts["number"], facts["layout"], roles, facts["purge"], facts["embargo"])
 
 
 def _read_config(files: Mapping[str, bytes]) -> dict[str, Any]:

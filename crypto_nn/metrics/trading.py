@@ -103,19 +103,27 @@ def psr(returns_T: ArrayLike, benchmark_sharpe: float = 0.0) -> float:
     return NORMAL.cdf((ratio - benchmark_sharpe) * math.sqrt(len(returns) - 1) / error)
 
 
-def expected_best_sharpe(trial_sharpes: ArrayLike) -> float:
-    """The best Sharpe ratio to expect of so many trials by luck alone, per period.
+def expected_best(count: int, spread: float) -> float:
+    """The largest of `count` normal draws around 0 to expect, for a standard deviation `spread`.
 
-    From the number of trials and the spread of their Sharpe ratios, as the maximum of normal
-    draws (Bailey and López de Prado 2014); 0 for a single trial.
+    Of Sharpe ratios: the best that so many trials without any skill show by luck alone (Bailey
+    and López de Prado 2014); 0 for a single trial.
+    """
+    if count < 2:
+        return 0.0
+    gamma = float(np.euler_gamma)
+    first, second = NORMAL.inv_cdf(1 / count), NORMAL.inv_cdf(1 / (count * math.e))
+    return -spread * ((1 - gamma) * first + gamma * second)
+
+
+def expected_best_sharpe(trial_sharpes: ArrayLike) -> float:
+    """The best Sharpe ratio to expect of these trials by luck alone, per period.
+
+    `expected_best` of their number and the spread of their Sharpe ratios; 0 for a single trial.
     """
     trials = _array(trial_sharpes)
     n = len(trials)
-    if n < 2:
-        return 0.0
-    gamma = float(np.euler_gamma)
-    best = (1 - gamma) * NORMAL.inv_cdf(1 - 1 / n) + gamma * NORMAL.inv_cdf(1 - 1 / (n * math.e))
-    return float(trials.std(ddof=1) * best)
+    return expected_best(n, float(trials.std(ddof=1))) if n > 1 else 0.0
 
 
 def deflated_sharpe(returns_T: ArrayLike, trial_sharpes: ArrayLike) -> float:

@@ -39,18 +39,37 @@ class Baseline(ABC):
         """Probabilities of down, flat and up for each row and horizon."""
 
 
-class Majority(Baseline):
-    """Always the same answer: how often each class came in training. Its pick is the majority."""
+class Prior(Baseline):
+    """Always the same answer: how often each class came in training."""
 
-    name = "majority"
+    name = "prior"
 
     def fit(self, panel: Panel, rows: Rows) -> Self:
         classes_RH = panel.classes_NH[rows]
-        self.prior_HC = np.stack([class_shares(column) for column in classes_RH.T])
+        self.answer_HC = np.stack([self.answer(class_shares(column)) for column in classes_RH.T])
         return self
 
+    def answer(self, shares_C: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What it says where the classes came in these shares."""
+        return shares_C
+
     def predict(self, panel: Panel, rows: Rows) -> Probabilities_RHC:
-        return np.repeat(self.prior_HC[None], len(rows), axis=0)
+        return np.repeat(self.answer_HC[None], len(rows), axis=0)
+
+
+class Majority(Prior):
+    """Always the class that came most in training, as sure of it as it was common.
+
+    The others share the rest evenly: it knows one number, and no hard answer is ever certain.
+    """
+
+    name = "majority"
+
+    def answer(self, shares_C: NDArray[np.float64]) -> NDArray[np.float64]:
+        most = int(shares_C.argmax())
+        answer_C = np.full(NUM_CLASSES, (1 - shares_C[most]) / (NUM_CLASSES - 1))
+        answer_C[most] = shares_C[most]
+        return answer_C
 
 
 class Persistence(Baseline):
@@ -261,5 +280,5 @@ def thin(rows: Rows, most: int) -> Rows:
 
 BASELINES: Mapping[str, type[Baseline]] = {
     baseline.name: baseline
-    for baseline in (Majority, Persistence, VolatilityOnly, Logistic, LightGBM)
+    for baseline in (Majority, Prior, Persistence, VolatilityOnly, Logistic, LightGBM)
 }

@@ -112,8 +112,9 @@ def _render(reference: pd.DataFrame, current: pd.DataFrame) -> str:
     definition = DataDefinition(numerical_columns=list(reference.columns))
     reference_set = Dataset.from_pandas(reference, data_definition=definition)
     current_set = Dataset.from_pandas(current, data_definition=definition)
-    snapshot = Report([DataDriftPreset()]).run(current_set, reference_set)
-    return str(snapshot.get_html_str(as_iframe=False))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a column may stand still for a day
+        snapshot = Report([DataDriftPreset()]).run(current_set, reference_set)
+        return str(snapshot.get_html_str(as_iframe=False))
 
 
 def _with_banner(page: str, left_out: dict[str, str]) -> str:

@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ DOWN, FLAT, UP = VERMILLION, "#9AA3AF", BLUE
 CLASSES = ("down", "flat", "up")
 CLASS_COLOURS = (DOWN, FLAT, UP)
 DPI = 100
+LEGEND_CHARACTER, LEGEND_HANDLE = 6.2, 36  # pixels of a letter, and of what stands before it
 
 STYLE: Any = {
     "font.family": "sans-serif",
@@ -71,9 +72,18 @@ def _styled() -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A finished drawing; the same inputs give the same bytes each time it is written."""
+    """A drawing; the same inputs give the same bytes each time it is written.
 
-    figure: "Figure"
+    It is drawn when it is first looked at: a report in words alone costs no drawing.
+    """
+
+    paint: "Callable[[], Figure]"
+
+    @cached_property
+    def figure(self) -> "Figure":
+        """The finished drawing."""
+        with _styled():
+            return self.paint()
 
     def svg(self) -> str:
         """The picture as SVG text, with its words as words, fit to stand inside an HTML page."""
@@ -101,9 +111,11 @@ def drawn(paint: Callable[P, "Figure | None"]) -> Callable[P, Picture]:
 
     @wraps(paint)
     def picture(*args: P.args, **kwargs: P.kwargs) -> Picture:
-        with _styled():
+        def finished() -> "Figure":
             figure = paint(*args, **kwargs)
-            return Picture(_no_data() if figure is None else figure)
+            return _no_data() if figure is None else figure
+
+        return Picture(finished)
 
     return picture
 
@@ -142,7 +154,11 @@ def date_axis(axes: "Axes") -> None:
 
 
 def legend_above(axes: "Axes", columns: int) -> None:
-    """The legend on one line over the plot, where it hides nothing."""
+    """The legend over the plot, where it hides nothing, in as many lines as its words need."""
+    labels = axes.get_legend_handles_labels()[1]
+    longest = max((len(label) for label in labels), default=0)
+    room = axes.figure.bbox.width - 80
+    columns = max(1, min(columns, int(room / (longest * LEGEND_CHARACTER + LEGEND_HANDLE))))
     axes.legend(
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),

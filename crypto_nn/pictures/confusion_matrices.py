@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+TITLE = 16  # longer names are written smaller
+
 
 @canvas.drawn
-def confusion_matrices(matrices: Mapping[str, NDArray[Any]], title: str = "") -> "Figure | None":
+def confusion_matrices(
+    matrices: Mapping[str, NDArray[Any]], title: str = "", columns: int = 3
+) -> "Figure | None":
     """One matrix per horizon: rows are what came, columns what was predicted.
 
     Shades and the large numbers are shares of a row (of what came), the small ones are counts;
@@ -22,12 +26,13 @@ def confusion_matrices(matrices: Mapping[str, NDArray[Any]], title: str = "") ->
 
     Args:
         matrices: per panel (such as "15m") counts [true, predicted] of down, flat, up.
+        columns: panels in a row.
     """
     panels = {name: np.asarray(m, dtype=np.float64) for name, m in matrices.items()}
     panels = {name: matrix for name, matrix in panels.items() if matrix.sum() > 0}
     if not panels:
         return None
-    columns = min(3, len(panels))
+    columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     sheet = canvas.figure(max(280, 245 * columns), 45 + 225 * rows, title or "Confusion matrices")
     for axes, (name, matrix) in zip(canvas.panels(sheet, len(panels), columns), panels.items()):
@@ -57,6 +62,6 @@ def _paint(axes: "Axes", name: str, matrix: NDArray[np.float64]) -> None:
     axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(name)
+    axes.set_title(name, fontsize=7.5 if len(name) > TITLE else None)
     axes.set_xlabel("predicted")
     axes.set_ylabel("came")

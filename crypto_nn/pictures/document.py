@@ -1,6 +1,6 @@
 """A report before it is a page: headings, words, tables and pictures in order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,7 +62,16 @@ class Code:
     text: str
 
 
-Block = Heading | Words | Verdicts | Facts | Table | Drawing | Code
+@dataclass(frozen=True, eq=False)
+class Details:
+    """What one may want to see, folded away behind a line that says what it is."""
+
+    summary: str
+    blocks: "Sequence[Block]"
+    is_open: bool = False
+
+
+Block = Heading | Words | Verdicts | Facts | Table | Drawing | Code | Details
 
 
 @dataclass(frozen=True)
@@ -72,3 +81,16 @@ class Document:
     title: str
     subtitle: str
     blocks: Sequence[Block]
+
+    @property
+    def drawings(self) -> tuple[Drawing, ...]:
+        """Every picture in order, also those of folded parts."""
+        return tuple(_drawings(self.blocks))
+
+
+def _drawings(blocks: Sequence[Block]) -> Iterator[Drawing]:
+    for block in blocks:
+        if isinstance(block, Drawing):
+            yield block
+        elif isinstance(block, Details):
+            yield from _drawings(block.blocks)

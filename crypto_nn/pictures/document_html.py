@@ -6,6 +6,7 @@ from html import escape
 from crypto_nn.pictures.document import (
     Block,
     Code,
+    Details,
     Document,
     Drawing,
     Facts,
@@ -15,6 +16,7 @@ from crypto_nn.pictures.document import (
     Words,
 )
 
+LONG = 6  # a page of so many headings begins with links to them
 CSS = """
 :root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--ink:#1f2937;--soft:#5b6472;
 --line:#e3e6ea;--accent:#0072b2;--good:#e6f1f8;--good-ink:#00557f;--warn:#fdf3dc;--warn-ink:#7a5200}
@@ -24,11 +26,14 @@ CSS = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--ink);
 font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
-main{max-width:1180px;margin:0 auto;padding:28px 20px 60px}
+main{max-width:1320px;margin:0 auto;padding:28px 20px 60px}
 h1{font-size:1.75rem;line-height:1.2;margin:0 0 4px;letter-spacing:-.01em}
 .subtitle{color:var(--soft);margin:0 0 20px}
 h2{font-size:1.2rem;margin:36px 0 10px;padding-bottom:6px;border-bottom:1px solid var(--line)}
 p{max-width:75ch;margin:8px 0}
+nav{display:flex;flex-wrap:wrap;gap:4px 16px;margin:0 0 18px;font-size:.9rem}
+nav a{color:var(--accent);text-decoration:none}
+nav a:hover{text-decoration:underline}
 ul.verdicts{list-style:none;margin:14px 0;padding:0;display:grid;gap:8px}
 ul.verdicts li{padding:10px 14px;border-radius:8px;background:var(--card);
 border:1px solid var(--line);border-left:5px solid var(--soft)}
@@ -38,8 +43,8 @@ ul.verdicts li.warning{background:var(--warn);color:var(--warn-ink);border-left-
 margin:10px 0}
 table{border-collapse:collapse;width:100%;font-size:.86rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;padding:10px 12px 4px;font-weight:600}
-th,td{padding:6px 10px;text-align:right;white-space:nowrap;border-top:1px solid var(--line)}
-thead th{color:var(--soft);font-weight:600;border-top:0;vertical-align:bottom}
+th,td{padding:5px 9px;text-align:right;white-space:nowrap;border-top:1px solid var(--line)}
+thead th{white-space:normal;color:var(--soft);font-weight:600;border-top:0;vertical-align:bottom}
 th:first-child{text-align:left;position:sticky;left:0;background:var(--card)}
 th.words,td.words{text-align:left}
 td.words{white-space:normal;min-width:9.5em}
@@ -52,10 +57,20 @@ dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 figure{margin:12px 0;padding:10px;background:#fff;border:1px solid var(--line);border-radius:8px;
 overflow-x:auto}
 figure svg{display:block;max-width:100%;height:auto;margin:0 auto}
+@media(prefers-color-scheme:dark){figure{background:#1d1d1d}
+figure svg{filter:invert(.885) hue-rotate(180deg)}}
+details{margin:10px 0;border:1px solid var(--line);border-radius:8px;background:var(--card)}
+summary{cursor:pointer;padding:10px 14px;font-weight:600}
+summary:hover{color:var(--accent)}
+details[open]>summary{border-bottom:1px solid var(--line)}
+details>div.inside{padding:4px 14px 8px}
+details .wide,details figure,details dl{border-color:var(--line)}
 pre{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px 14px;
 overflow-x:auto;font-size:.85rem}
 @media(max-width:600px){main{padding:18px 12px 40px}dl{grid-template-columns:1fr;gap:0}
-dd{margin-bottom:8px}figure svg{min-width:560px}h1{font-size:1.4rem}}
+dd{margin-bottom:8px}tbody th:first-child{white-space:normal;min-width:9.5em;max-width:9.5em;
+overflow-wrap:anywhere;font-size:.92em;line-height:1.25}details>div.inside{padding:4px 6px 6px}
+figure svg{min-width:560px}h1{font-size:1.4rem}}
 @media print{body{background:#fff}.wide,figure{break-inside:avoid}}
 """
 
@@ -63,20 +78,31 @@ dd{margin-bottom:8px}figure svg{min-width:560px}h1{font-size:1.4rem}}
 def to_html(document: Document) -> str:
     """The whole page as text; every word of the document is escaped."""
     title = escape(document.title)
+    headings = [block for block in document.blocks if isinstance(block, Heading)]
+    contents = _contents(headings) if len(headings) >= LONG else ""
     body = "\n".join(_block(block) for block in document.blocks)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
         f'<h1>{title}</h1>\n<p class="subtitle">{escape(document.subtitle)}</p>\n'
-        f"{body}\n</main>\n</body>\n</html>\n"
+        f"{contents}{body}\n</main>\n</body>\n</html>\n"
     )
+
+
+def _contents(headings: Sequence[Heading]) -> str:
+    links = (f'<a href="#{_anchor(h.text)}">{escape(h.text)}</a>' for h in headings)
+    return f"<nav>{''.join(links)}</nav>\n"
+
+
+def _anchor(text: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
 
 
 def _block(block: Block) -> str:
     match block:
         case Heading(text):
-            return f"<h2>{escape(text)}</h2>"
+            return f'<h2 id="{_anchor(text)}">{escape(text)}</h2>'
         case Words(text):
             return f"<p>{escape(text)}</p>"
         case Code(text):
@@ -87,6 +113,12 @@ def _block(block: Block) -> str:
         case Facts(rows):
             pairs = (f"<dt>{escape(n)}</dt><dd>{escape(v)}</dd>" for n, v in rows)
             return f"<dl>{''.join(pairs)}</dl>"
+        case Details(summary, blocks, is_open):
+            inside = "\n".join(_block(each) for each in blocks)
+            return (
+                f"<details{' open' if is_open else ''}><summary>{escape(summary)}</summary>"
+                f'<div class="inside">{inside}</div></details>'
+            )
         case Drawing(picture, alt):
             return f'<figure role="img" aria-label="{escape(alt)}">{picture.svg()}</figure>'
         case Table():

@@ -1,10 +1,12 @@
 """A document as Markdown, for a README, a terminal or Dagster's metadata."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from html import escape
 
 from crypto_nn.pictures.document import (
     Block,
     Code,
+    Details,
     Document,
     Drawing,
     Facts,
@@ -15,11 +17,17 @@ from crypto_nn.pictures.document import (
 )
 from crypto_nn.pictures.embed import markdown as embedded
 
+Show = Callable[[Drawing], str]
 MARKS = {"good": "✓", "neutral": "–", "warning": "!"}
 
 
-def to_markdown(document: Document, pictures: bool = False) -> str:
-    """The document as Markdown; pictures go in as data (some 50 kB each), or are left out."""
+def to_markdown(document: Document, pictures: bool | Show = False) -> str:
+    """The document as Markdown.
+
+    Args:
+        pictures: True for pictures as data (some 50 kB each), False to leave them out; a function
+            writes each as it likes, such as a link to a file.
+    """
     parts = [f"# {_plain(document.title)}", _plain(document.subtitle)]
     parts += [_block(block, pictures) for block in document.blocks]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -32,7 +40,7 @@ def table_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     return "\n".join([head, rule, *(f"| {' | '.join(_cell(c) for c in row)} |" for row in rows)])
 
 
-def _block(block: Block, pictures: bool) -> str:
+def _block(block: Block, pictures: bool | Show) -> str:
     match block:
         case Heading(text):
             return f"## {_plain(text)}"
@@ -44,7 +52,14 @@ def _block(block: Block, pictures: bool) -> str:
             return "\n".join(f"- **{MARKS[tone]}** {_plain(text)}" for tone, text in lines)
         case Facts(rows):
             return table_markdown(("", ""), rows)
+        case Details(summary, blocks, is_open):
+            inside = [told for each in blocks if (told := _block(each, pictures))]
+            opened = "<details open>" if is_open else "<details>"
+            head = f"{opened}\n<summary>{escape(summary)}</summary>"
+            return "\n\n".join([head, *inside, "</details>"]) if inside else ""
         case Drawing(picture, alt):
+            if callable(pictures):
+                return pictures(block)
             return embedded(picture, alt) if pictures else ""
         case Table(columns, rows, caption):
             table = table_markdown(columns, rows)

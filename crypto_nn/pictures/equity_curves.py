@@ -11,7 +11,9 @@ from crypto_nn.pictures import canvas
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Float = NDArray[np.float64]
 MAX_POINTS = 400
+MAX_FALLS = 200
 LOST = 1e-4  # what is below a ten-thousandth of the capital is drawn there
 
 
@@ -24,6 +26,8 @@ def equity_curves(
 ) -> "Figure | None":
     """Growth of one unit of capital, on a logarithmic scale, with buying and holding beside it.
 
+    Below, how far each stands under its highest point so far.
+
     Args:
         ts: datetime64 of each point; at most 400 are drawn, and nothing below a loss of 99.99 %.
         curves: per line (such as "5 bp") the equity at each point; it starts near 1.
@@ -32,22 +36,40 @@ def equity_curves(
     if not len(ts) or not curves:
         return None
     picked = np.unique(np.linspace(0, len(ts) - 1, MAX_POINTS).astype(np.int64))
-    sheet = canvas.figure(760, 330, title or "Equity, net of costs")
-    axes = sheet.subplots()
+    sheet = canvas.figure(760, 440, title or "Equity, net of costs")
+    growth, fall = sheet.subplots(2, 1, sharex=True, height_ratios=[7, 3])
+    lines = {name: (curve, canvas.SERIES[n % len(canvas.SERIES)]) for n, (name, curve)
+             in enumerate(curves.items())}  # fmt: skip
     if buy_and_hold is not None:
-        held = np.asarray(buy_and_hold, dtype=np.float64)[picked]
-        axes.plot(ts[picked], held, color=canvas.PALE, lw=1.3, label="buy & hold")
-    for number, (name, curve) in enumerate(curves.items()):
-        values = np.maximum(np.asarray(curve, dtype=np.float64)[picked], LOST)
-        colour = canvas.SERIES[number % len(canvas.SERIES)]
-        axes.plot(ts[picked], values, color=colour, label=name, lw=1.3)
-    axes.set_yscale("log")
-    axes.axhline(1.0, color=canvas.GREY, lw=0.8)
-    _label_growth(axes)
-    canvas.date_axis(axes)
-    canvas.legend_above(axes, len(curves) + 1)
-    axes.margins(x=0.01)
+        lines = {"buy & hold": (buy_and_hold, canvas.PALE), **lines}
+    for name, (curve, colour) in lines.items():
+        equity = np.asarray(curve, dtype=np.float64)
+        growth.plot(ts[picked], np.maximum(equity[picked], LOST), color=colour, label=name, lw=1.3)
+        last, deepest = _deepest(drawdown(equity))
+        fall.plot(ts[last], 100 * deepest, color=colour, lw=1.0)
+    growth.set_yscale("log")
+    growth.axhline(1.0, color=canvas.GREY, lw=0.8)
+    _label_growth(growth)
+    fall.set_ylim(top=0.0)
+    fall.set_ylabel("below its high, %")
+    canvas.date_axis(fall)
+    canvas.legend_above(growth, len(lines))
+    fall.margins(x=0.01)
     return sheet
+
+
+def drawdown(equity_T: Float) -> Float:
+    """How far equity that began at 1 stands below its highest point so far: 0, or down to -1."""
+    high = np.maximum.accumulate(np.maximum(equity_T, 1.0))
+    fallen: Float = equity_T / high - 1
+    return fallen
+
+
+def _deepest(fall_T: Float) -> tuple[NDArray[np.int64], Float]:
+    """At most 200 stretches of time, each by its last point and its deepest fall."""
+    first = np.unique(np.linspace(0, len(fall_T), MAX_FALLS + 1).astype(np.int64))[:-1]
+    last = np.append(first[1:], len(fall_T)) - 1
+    return last, np.minimum.reduceat(fall_T, first)
 
 
 def _label_growth(axes: Any) -> None:

@@ -14,15 +14,20 @@ if TYPE_CHECKING:
 
 Curve = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
+TITLE = 16  # longer names are written smaller
+
 
 @canvas.drawn
-def reliability_diagrams(curves: Mapping[str, Curve], title: str = "") -> "Figure | None":
+def reliability_diagrams(
+    curves: Mapping[str, Curve], title: str = "", columns: int = 3
+) -> "Figure | None":
     """Confidence against hit rate, one panel per horizon; on the diagonal they agree.
 
     The area of each point is the share of predictions in its bin.
 
     Args:
         curves: per panel (mean confidence, hit rate, number of predictions) of each bin.
+        columns: panels in a row.
     """
     panels = {
         name: tuple(np.asarray(part, dtype=np.float64) for part in curve)
@@ -31,7 +36,7 @@ def reliability_diagrams(curves: Mapping[str, Curve], title: str = "") -> "Figur
     panels = {name: curve for name, curve in panels.items() if np.nansum(curve[2]) > 0}
     if not panels:
         return None
-    columns = min(3, len(panels))
+    columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     sheet = canvas.figure(max(280, 245 * columns), 45 + 225 * rows, title or "Reliability")
     for axes, (name, curve) in zip(canvas.panels(sheet, len(panels), columns), panels.items()):
@@ -57,6 +62,6 @@ def _paint(
         axes.set_xlim(max(0, low), min(1, high))
         axes.set_ylim(max(0, low), min(1, high))
     axes.set_aspect("equal")
-    axes.set_title(name)
+    axes.set_title(name, fontsize=7.5 if len(name) > TITLE else None)
     axes.set_xlabel("stated confidence")
     axes.set_ylabel("came true")

@@ -158,6 +158,14 @@ def hit_rate(edge: float, horizon: int) -> float:
     return _hit_rate(_gain(edge), horizon)
 
 
+def momentum_decay(edge: float) -> float:
+    """What is left of the momentum after a minute, as seen in returns: φ - k.
+
+    x is then, but for its scale, the sum of past standardised returns with these weights.
+    """
+    return MEMORY - _gain(edge)
+
+
 def _hit_rate(gain: float, horizon: int) -> float:
     """½ + arcsin(ρ)/π for the innovations form above; below ½ where moves revert."""
     reach = (1 - MEMORY ** np.arange(horizon + 1)) / (1 - MEMORY)  # Σ φ^i over the minutes ahead

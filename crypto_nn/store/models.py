@@ -14,6 +14,10 @@ from crypto_nn.store.atomic import make_folder, sweep, sync, temporary_beside, w
 
 MANIFEST = "manifest.json"
 POINTERS = "pointers"
+POINTER_CURE = (
+    "Restore it from a backup, or remove it and say again which version answers, with "
+    "`crypto-nn models promote`."
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -146,13 +150,44 @@ class ModelStore:
         digest, _, rest = _read(path).partition(b"\n")
         content = rest.removesuffix(b"\n")
         if hashlib.sha256(content).hexdigest().encode() != digest or rest == content:
-            raise _damaged(path, "its first line is not the SHA-256 of the second")
+            raise _damaged(path, "its first line is not the SHA-256 of the second", POINTER_CURE)
         value: dict[str, Any] = json.loads(content)
         return value
 
     def pointers(self) -> tuple[str, ...]:
         """The pointers that were set, in order."""
         return tuple(sorted(path.stem for path in (self.root / POINTERS).glob("*.json")))
+
+    def restore(self, name: str, version: str, files: Mapping[str, bytes]) -> Path:
+        """Store a version anew whose folder is damaged or lost; returns its folder.
+
+        What is damaged stays where it is until the new folder is whole.
+
+        Raises:
+            ModelError: the version is there and whole: versions never change.
+            OSError: the disk is full or refuses; all is as it was.
+        """
+        path = self.path(name, version)
+        if not path.exists():
+            return self.save(name, version, files)
+        if self._is_whole(name, version):
+            raise ModelError(f"Nothing of {path} is damaged, and versions never change.")
+        damaged = temporary_beside(path)
+        os.rename(path, damaged)
+        try:
+            self.save(name, version, files)
+        except BaseException:
+            os.rename(damaged, path)
+            raise
+        shutil.rmtree(damaged)
+        return path
+
+    def _is_whole(self, name: str, version: str) -> bool:
+        try:
+            self.load(name, version)
+        except ModelError:
+            return False
+        return True
 
     def sweep(self, older_than: float = 3600.0, now: float | None = None) -> tuple[Path, ...]:
         """Remove what killed writers left; see `crypto_nn.store.atomic.sweep`."""
@@ -214,11 +249,10 @@ def _read(path: Path) -> bytes:
         raise _damaged(path, "it is missing") from None
 
 
-def _damaged(path: Path, how: str) -> ModelError:
-    return ModelError(
-        f"{path} is damaged: {how}. Nothing of it was loaded. Restore the folder from a backup, "
-        "or train the version again with `crypto-nn reproduce`."
-    )
+def _damaged(path: Path, how: str, cure: str | None = None) -> ModelError:
+    again = f"crypto-nn reproduce {path.parent.name} --repair"
+    cure = cure or f"Restore the folder from a backup, or train the version again with `{again}`."
+    return ModelError(f"{path} is damaged: {how}. Nothing of it was loaded. {cure}")
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -346,13 +346,32 @@ seed INTEGER seed of training; null over all seeds
 model VARCHAR model or baseline
 symbol VARCHAR base and quote; null over all symbols
 horizon INTEGER minutes ahead
-metric VARCHAR name of the metric
+metric VARCHAR name of the metric; of one month or regime alone with it behind an @
 value DOUBLE the estimate
 low DOUBLE lower end of its 95 % interval
-high DOUBLE upper end of its 95 % interval"""),
+high DOUBLE upper end of its 95 % interval
+p_value DOUBLE two-sided, against 0; null where none was measured"""),
     ("universe",),
     ("universe", "run", "model", "metric", "horizon", "symbol", "fold", "seed"),
     "Every model and baseline on the same folds.",
+)
+TRIAL_LEDGER = TableSpec(
+    "trial_ledger",
+    _columns(f"""{_UNIVERSE}key VARCHAR hash of what was tried and what came of it; counts once
+made_at TIMESTAMP when it was judged first, UTC
+source VARCHAR what judged it: benchmark or arms
+model VARCHAR model or baseline
+horizon INTEGER minutes ahead; 0 is all horizons combined
+seed INTEGER seed of training
+first_day VARCHAR first test day, YYYY-MM-DD
+last_day VARCHAR last test day, YYYY-MM-DD
+days INTEGER number of test days
+cost_bps DOUBLE cost of a round trip in daily_sharpe, basis points
+daily_sharpe DOUBLE mean over standard deviation of daily returns after costs; null if never traded
+gross_daily_sharpe DOUBLE the same before costs; its spread is that of luck"""),
+    ("universe",),
+    ("universe", "made_at", "model", "horizon", "seed", "key"),
+    "Every strategy that was ever judged, once; rows are only added, and deflate Sharpe ratios.",
 )
 CHAMPION_HISTORY = TableSpec(
     "champion_history",
@@ -428,6 +447,26 @@ rows BIGINT number of predictions measured"""),
     ("universe", "timestamp", "model_version", "symbol", "horizon"),
     "How the model in service does over time.",
 )
+CONTROLS = TableSpec(
+    "controls",
+    _columns("""
+control VARCHAR the claim, as the asset check has it
+subject VARCHAR what was measured
+due VARCHAR what is due, in words
+value DOUBLE what came; null where there is nothing
+low DOUBLE lower end of its interval
+high DOUBLE upper end of its interval
+passed BOOLEAN whether what came is what is due
+decides BOOLEAN whether the claim rests on it, or it is told beside it
+note VARCHAR what a reader should know beside it
+runs BIGINT number of markets without an edge that were judged
+seed BIGINT seed of all chance
+made_at TIMESTAMP when it was measured, UTC
+"""),
+    (),
+    ("control", "decides", "subject"),
+    "What the benchmark says where the answer is known; one row per figure, of the last run.",
+)
 ALERTS = TableSpec(
     "alerts",
     _columns("""
@@ -447,8 +486,9 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
         for spec in (
             BARS, QUARANTINED_BARS, BAR_GAPS, LIVE_BARS, PARTITION_INPUTS, GAP_REPAIRS, FEATURES,
             FEATURE_CATALOG, LABELS, SPLITS, CHECKPOINTS,
-            TRAINING_HISTORY, RUNS, TUNING_STUDY, TRIALS, BENCHMARK_REPORT, CHAMPION_HISTORY,
-            PREDICTIONS, DRIFT_REPORT, DRIFT_DECISIONS, MODEL_METRICS, ALERTS,
+            TRAINING_HISTORY, RUNS, TUNING_STUDY, TRIALS, BENCHMARK_REPORT, TRIAL_LEDGER,
+            CHAMPION_HISTORY, PREDICTIONS, DRIFT_REPORT, DRIFT_DECISIONS, MODEL_METRICS, CONTROLS,
+            ALERTS,
         )
     }
 )  # fmt: skip

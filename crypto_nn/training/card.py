@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crypto_nn.features.labels import LabelConfig
 from crypto_nn.training.inspected import BARS, AttentionProfile, Inspection
 from crypto_nn.training.record import EpochRecord
 from crypto_nn.training.scores import MODEL, Score, Scores
@@ -72,7 +73,8 @@ def _data(config: Mapping[str, Any]) -> list[str]:
     ]
     lines.append(f"- purge {config['fold']['purge']} min, embargo {config['fold']['embargo']} min")
     if config["k"] is None:
-        lines.append(f"- flat ({labels['kind']}): within {labels['bps']:g} bp")
+        rule = LabelConfig.model_validate(labels).rule
+        lines.append(f"- classes ({labels['kind']}): {rule}; flat otherwise")
     else:
         limits = ", ".join(f"{h} min {k:.3f}" for h, k in zip(config["horizons"], config["k"]))
         lines.append(

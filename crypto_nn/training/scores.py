@@ -74,14 +74,17 @@ class Scores:
 
 
 def score_all(
-    prepared: Prepared, ends: NDArray[np.int64], probabilities_RHC: NDArray[np.float64]
+    prepared: Prepared,
+    ends: NDArray[np.int64],
+    probabilities_RHC: NDArray[np.float64],
+    baselines: Iterable[str] = tuple(BASELINES),
 ) -> Scores:
-    """Score a version's answers to these rows, and those of every baseline fitted where it was."""
+    """Score a version's answers to these rows, and those of baselines fitted where it was."""
     panel = replace(prepared.panel, classes_NH=prepared.classes_NH)
     train = prepared.ends[TRAIN]
     answers: dict[str, NDArray[np.float64]] = {MODEL: probabilities_RHC}
-    for name, baseline in BASELINES.items():
-        answers[name] = baseline().fit(panel, train).predict(panel, ends)
+    for name in baselines:
+        answers[name] = BASELINES[name]().fit(panel, train).predict(panel, ends)
     return Scores(tuple(_scored(answers, panel.horizons, prepared.classes_NH, train, ends)))
 
 

@@ -15,6 +15,7 @@ from crypto_nn.features.labels import UNKNOWN
 from crypto_nn.features.panel import Panel
 from crypto_nn.features.splits import CALIBRATION, TRAIN, VALIDATION, Fold
 from crypto_nn.models import Inputs, build
+from crypto_nn.models.baselines import BASELINES
 from crypto_nn.training.card import model_card
 from crypto_nn.training.checkpoints import CheckpointFolder
 from crypto_nn.training.environment import fingerprint, reproducible
@@ -45,6 +46,7 @@ def train_version(
     lineage: Lineage | None = None,
     progress: bool | ProgressListener = False,
     start: Mapping[str, bytes] | None = None,
+    with_card: bool = True,
 ) -> TrainedVersion:
     """Train what the recipe says on the fold's training rows, and set its confidence.
 
@@ -61,6 +63,8 @@ def train_version(
         lineage: where the version comes from; recorded with it.
         progress: True for a bar on the terminal, or a function that is told of each step.
         start: files of the version that `recipe.train.pretrained` names.
+        with_card: False where nobody will read about it, as in a fold of the benchmark: no
+            baseline is fitted beside it, and neither card nor inspection is among its files.
 
     Raises:
         ConfigError: this machine does not have the device of the settings.
@@ -85,9 +89,9 @@ def train_version(
     with reproducible(recipe.train):
         temperature = _temperatures(model.cpu(), task, prepared, recipe)
         rows, answers_RHC = _answers(model, task, recipe, temperature)
-        inspection = inspect_model(model, task, prepared.panel, temperature)
+        inspection = inspect_model(model, task, prepared.panel, temperature) if with_card else None
     del task  # the scaled features: the baselines need room for theirs
-    scores = score_all(prepared, rows, answers_RHC)
+    scores = score_all(prepared, rows, answers_RHC, BASELINES if with_card else ())
     config = _config(version, prepared, recipe, fold, lineage)
     config |= {
         "temperature": temperature,
@@ -98,6 +102,8 @@ def train_version(
         "transfer": transfer,
     }
     made = _version(config, recipe, fold, lineage, fitted, scores)
+    if inspection is None:
+        return made
     told = {
         INSPECTION: inspection.model_dump_json(indent=1).encode(),
         CARD: model_card(config, scores, fitted.history, inspection).encode(),

@@ -1,124 +1,136 @@
 """The vectorised backtest against a slow one that lives through the bars one by one."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto_nn.benchmark.backtest import MINUTE, Backtest, Float, Market, Times, backtest, positions
+from crypto_nn.benchmark.combination import combined
+from crypto_nn.benchmark.profits import Profits
+from crypto_nn_tests.benchmark.account import Account, live_through
 
-START = np.datetime64("2024-03-01T00:00", "us")
-
-
-@dataclass
-class Trader:
-    """One who sees bars in order, sends orders, and writes down every fill (the slow oracle)."""
-
-    horizon: int
-    position: float = 0.0
-    entry: float = 0.0
-    order: float | None = None
-    leaves: np.datetime64 | None = None
-    block: int = -1
-    fills: list[tuple[np.datetime64, float, float]] = field(default_factory=list)
-    trips: list[float] = field(default_factory=list)
-    gross: float = 0.0
-    trip: float = 0.0
-
-    def on_open(self, ts: np.datetime64, price: float, is_last: bool, cost: float) -> None:
-        if self.leaves is not None and ts >= self.leaves:
-            self.order, self.leaves = 0.0, None
-        if is_last:
-            self.order = 0.0
-        if self.order is not None:
-            self.fill(ts, self.order, price, cost)
-            self.order = None
-
-    def on_close(self, known: np.datetime64, wanted: float | None) -> None:
-        block = int((known - np.datetime64(0, "us")) // np.timedelta64(self.horizon, "m"))
-        if wanted is not None and block != self.block:
-            self.order, self.block = wanted, block
-            self.leaves = known + np.timedelta64(self.horizon, "m")
-
-    def fill(self, ts: np.datetime64, target: float, price: float, cost: float) -> None:
-        earned = self.position * (price / self.entry - 1.0) if self.position else 0.0
-        self.gross += earned
-        self.trip += earned
-        if np.sign(target) == np.sign(self.position):
-            self.trip -= abs(target - self.position) * cost
-        else:
-            if self.position:
-                self.trips.append(self.trip - abs(self.position) * cost)
-            self.trip = -abs(target) * cost
-        if target != self.position:
-            self.fills.append((ts, target - self.position, price))
-        self.position, self.entry = target, price
+START = np.datetime64("2024-02-29T23:00", "us")
 
 
-def live_through(
-    market: Market, decided: Times, target: Float, horizon: int, cost: float
-) -> Trader:
-    trader = Trader(horizon)
-    wanted = dict(zip(decided.tolist(), target.tolist()))
-    for number, (ts, price) in enumerate(zip(market.ts, market.fill.tolist())):
-        trader.on_open(ts, price, number == len(market.ts) - 1, cost)
-        trader.on_close(ts + MINUTE, wanted.get(ts.item()))
-    return trader
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """Markets with gaps, and what is wanted of each at each horizon, on some of its bars."""
+
+    markets: list[Market]
+    decided: list[dict[int, Times]]
+    target: list[dict[int, Float]]
+    days: Times
+
+    def fast(self, horizon: int) -> Profits:
+        """All symbols at one horizon, vectorised."""
+        paths = [
+            backtest(market, decided[horizon], target[horizon], horizon)
+            for market, decided, target in zip(self.markets, self.decided, self.target)
+        ]
+        return Profits(tuple(paths), self.days)
+
+    def slow(self, symbol: int, horizons: list[int], cost_bps: float) -> Account:
+        """One symbol at one horizon or several, bar by bar."""
+        market = self.markets[symbol]
+        wanted = {
+            h: dict(zip(self.decided[symbol][h].tolist(), self.target[symbol][h].tolist()))
+            for h in horizons
+        }
+        return live_through(
+            list(zip(market.ts.tolist(), market.fill.tolist())), wanted, cost_bps / 2e4
+        )
+
+
+def wishes(rng: np.random.Generator, sizing: str, count: int) -> Float:
+    """Positions of a sizing, made up."""
+    if sizing == "confidence":
+        return rng.uniform(-1, 1, count)
+    return rng.choice([-1.0, 1.0] if sizing == "sign" else [-1.0, 0.0, 1.0], count)
 
 
 @st.composite
-def situations(draw: st.DrawFn) -> tuple[Market, Times, Float, int]:
-    """A market with gaps, and predictions on some of its bars."""
-    seed = draw(st.integers(0, 2**32 - 1))
-    rng = np.random.default_rng(seed)
-    minutes = np.flatnonzero(rng.random(draw(st.integers(1, 150))) < draw(st.floats(0.3, 1.0)))
-    ts = START + minutes * MINUTE
-    price = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, len(ts))))
-    decided = ts[rng.random(len(ts)) < draw(st.floats(0.05, 1.0))]
-    sizes = draw(st.sampled_from(["sign", "class", "confidence"]))
-    target = rng.choice([-1.0, 0.0, 1.0], len(decided), p=[0.4, 0.2, 0.4])
-    if sizes == "sign":
-        target = np.where(target == 0, 1.0, target)
-    if sizes == "confidence":
-        target = rng.uniform(-1, 1, len(decided))
-    return Market(ts, price), decided, target, draw(st.sampled_from([1, 2, 5, 15]))
+def situations(draw: st.DrawFn) -> Situation:
+    """Up to three symbols; bars are missing here and there, and now and then a day or two."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    horizons = draw(st.sampled_from([[1], [5], [15], [5, 15], [2, 5, 15]]))
+    sizing = draw(st.sampled_from(["sign", "class", "confidence"]))
+    there, spoken = draw(st.floats(0.3, 1.0)), draw(st.floats(0.05, 1.0))
+    count, found = (
+        draw(st.sampled_from([0, 1, 2, 30, 150, 400])),
+        Situation([], [], [], np.zeros(0, "datetime64[D]")),
+    )
+    for _ in range(draw(st.integers(1, 3))):
+        steps = np.where(rng.random(count) < 0.01, rng.integers(1, 2880, count), 1)
+        minutes = np.cumsum(steps)[rng.random(count) < there]
+        ts = START + minutes * MINUTE
+        decided = {h: ts[rng.random(len(ts)) < spoken] for h in horizons}
+        price = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, len(ts))))
+        found.markets.append(Market(ts, price))
+        found.decided.append(decided)
+        found.target.append({h: wishes(rng, sizing, len(of)) for h, of in decided.items()})
+    said = [of for decided in found.decided for of in decided.values()]
+    days = np.unique(np.concatenate([*said, [START]]).astype("datetime64[D]"))
+    return replace(found, days=days)
+
+
+def check_same(fast: Backtest, slow: Account, cost_bps: float) -> None:
+    """Every fill (time, size, price), every round trip and the turnover."""
+    change = np.diff(fast.position, prepend=0.0)
+    real = change != 0
+    times, sizes, prices = zip(*slow.fills) if slow.fills else ((), (), ())
+    assert (fast.ts[real].tolist(), fast.price[real].tolist()) == (list(times), list(prices))
+    np.testing.assert_allclose(change[real], sizes, atol=1e-15)
+    np.testing.assert_allclose(fast.round_trips(cost_bps), slow.trips, atol=1e-12)
+    np.testing.assert_allclose(fast.turnover, sum(map(abs, sizes)), atol=1e-12)
+
+
+def check_days(fast: Profits, slow: list[Account], cost_bps: float) -> None:
+    """The capital that is shared out equally every morning, day by day."""
+    days, capital, curve = fast.days.tolist(), 1.0, []
+    growth = [account.by_day(days) for account in slow]
+    for today in zip(*growth):
+        capital = sum(capital / len(slow) * factor for factor in today)
+        curve.append(capital)
+    np.testing.assert_allclose(np.cumprod(1 + fast.daily(cost_bps)), curve, rtol=1e-11)
 
 
 @settings(max_examples=150, deadline=None)
-@given(situations())
-def test_it_agrees_with_one_who_trades_bar_by_bar(
-    situation: tuple[Market, Times, Float, int],
-) -> None:
-    """Every fill (time, size, price), every round trip and the profit are the same."""
-    market, decided, target, horizon = situation
-    fast = backtest(market, decided, target, horizon)
-    slow = live_through(market, decided, target, horizon, cost=10 / 2e4)
-    change = np.diff(fast.position, prepend=0.0)
-    real = change != 0
-    price_at = dict(zip(market.ts.tolist(), market.fill.tolist()))
-    filled = [(ts, size, price_at[ts.item()]) for ts, size in zip(fast.ts[real], change[real])]
-    assert [(ts, price) for ts, _, price in filled] == [(ts, price) for ts, _, price in slow.fills]
-    np.testing.assert_allclose([f[1] for f in filled], [f[1] for f in slow.fills], atol=1e-15)
-    np.testing.assert_allclose(fast.gross.sum(), slow.gross, atol=1e-12)
-    np.testing.assert_allclose(fast.round_trips(10.0), slow.trips, atol=1e-12)
-    np.testing.assert_allclose(fast.turnover, sum(abs(f[1]) for f in slow.fills), atol=1e-12)
+@given(situations(), st.sampled_from([0.0, 2.0, 10.0, 20.0]))
+def test_it_agrees_with_one_who_trades_bar_by_bar(situation: Situation, cost: float) -> None:
+    """Each horizon alone: fills, round trips, and what equal capital in all symbols became."""
+    symbols = range(len(situation.markets))
+    for horizon in situation.decided[0]:
+        fast = situation.fast(horizon)
+        slow = [situation.slow(symbol, [horizon], cost) for symbol in symbols]
+        for path, account in zip(fast.paths, slow):
+            check_same(path, account, cost)
+        check_days(fast, slow, cost)
+
+
+@settings(max_examples=100, deadline=None)
+@given(situations(), st.sampled_from([0.0, 2.0, 10.0, 20.0]))
+def test_one_account_for_all_horizons_agrees_too(situation: Situation, cost: float) -> None:
+    """Its books hold the mean of what the horizons want, and pay for the difference only."""
+    horizons = list(situation.decided[0])
+    fast = combined([situation.fast(horizon) for horizon in horizons])
+    slow = [situation.slow(symbol, horizons, cost) for symbol in range(len(situation.markets))]
+    for path, account in zip(fast.paths, slow):
+        check_same(path, account, cost)
+        assert np.abs(path.position).max(initial=0) <= 1
+    check_days(fast, slow, cost)
 
 
 @settings(max_examples=50, deadline=None)
 @given(situations(), st.floats(0, 50))
-def test_round_trips_and_days_share_out_the_same_profit(
-    situation: tuple[Market, Times, Float, int], cost: float
-) -> None:
+def test_round_trips_and_days_share_out_the_same_profit(situation: Situation, cost: float) -> None:
     """Nothing is earned or paid outside a round trip, and each day compounds its segments."""
-    market, decided, target, horizon = situation
-    path = backtest(market, decided, target, horizon)
-    paid = path.gross.sum() - path.turnover * cost / 2e4
-    np.testing.assert_allclose(path.round_trips(cost).sum(), paid, atol=1e-10)
-    day = np.datetime64("2024-03-01")
-    np.testing.assert_allclose(
-        path.daily(cost, day, day), [np.prod(1 + path.net(cost)) - 1], atol=1e-12
-    )
+    for path in situation.fast(next(iter(situation.decided[0]))).paths:
+        paid = path.gross.sum() - path.turnover * cost / 2e4
+        np.testing.assert_allclose(path.round_trips(cost).sum(), paid, atol=1e-10)
+        total = np.prod(1 + path.on_days(cost, situation.days))
+        np.testing.assert_allclose(total, np.prod(1 + path.net(cost)), rtol=1e-11)
 
 
 def test_at_the_break_even_cost_the_profit_is_zero() -> None:
@@ -155,7 +167,7 @@ def test_holding_one_side_trades_only_at_both_ends() -> None:
 def test_nothing_to_trade_gives_an_empty_path() -> None:
     """No bars, one bar or no predictions earn nothing and cost nothing."""
     market, decided = _trend()
-    day = np.datetime64("2024-03-01")
+    day = np.datetime64("2024-02-29")
     empty: list[Backtest] = [
         backtest(Market(market.ts[:0], market.fill[:0]), decided[:0], np.zeros(0), 5),
         backtest(Market(market.ts[:1], market.fill[:1]), decided[:1], np.ones(1), 5),

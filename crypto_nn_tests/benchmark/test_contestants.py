@@ -24,15 +24,15 @@ def test_a_baseline_answers_with_probabilities(contestant: object, tmp_path: Pat
     config = BenchmarkConfig(resamples=100)
     (fold,) = folds_of(panel)[:1]
     result = run_benchmark(panel, [fold], [contestant], config, workdir=tmp_path)  # type: ignore[list-item]
-    assert {score.horizon for score in result.scores} == {5, 15, 60}
+    assert {score.horizon for score in result.scores if score.horizon} == {5, 15, 60}
     assert result.verdicts == ()
 
 
 def test_a_network_is_trained_in_the_fold_once_per_seed(tmp_path: Path) -> None:
-    """Its parameters and latencies are reported, and a second run trains nothing."""
+    """What it weighs and how it did while learning are reported; a second run trains nothing."""
     panel = world(edge=0.15)
     (fold,) = folds_of(panel)[:1]
-    network = NetworkContestant("lstm:tiny", Recipe("LSTMPricePredictor", TINY, TRAIN), repeats=2)
+    network = NetworkContestant("lstm:tiny", Recipe("LSTMPricePredictor", TINY, TRAIN))
     config = BenchmarkConfig(resamples=100, seeds=(0, 1))
     contestants = [network, *baselines(("majority",))]
     found: list[bool] = []
@@ -44,9 +44,14 @@ def test_a_network_is_trained_in_the_fold_once_per_seed(tmp_path: Path) -> None:
     )
     assert found == [False] * 3 + [True] * 3
     assert again.table() == first.table()
-    facts = {score.metric: score.value for score in first.scores if score.horizon is None}
+    facts = {
+        score.metric: score.value
+        for score in first.scores
+        if score.horizon is None and score.model == "lstm:tiny"
+    }
     assert facts["parameters"] > 100
-    assert facts["latency_p99_ms_batch32"] >= facts["latency_p50_ms_batch32"] > 0
+    assert 0 < facts["train_seconds"] < facts["seconds"]
+    assert 0.5 < facts["validation_loss"] < 2
     per_seed = {
         score.seed: score.value
         for score in first.scores

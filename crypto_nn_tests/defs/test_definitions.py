@@ -8,15 +8,18 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from crypto_nn.benchmark.contestants import NetworkContestant
 from crypto_nn.definitions import defs
 from crypto_nn.defs import automation, sensors
 from crypto_nn.defs.io_managers import RefusingIOManager
 from crypto_nn.defs.resources import Platform
 from crypto_nn.errors import LakeError
+from crypto_nn.experiments import Experiment
+from crypto_nn.models import MODELS
 
 ASSETS = {
     "raw_bars", "bars", "features", "labels", "splits", "checkpoint", "benchmark_report",
-    "champion", "predictions", "drift_report", "model_metrics", "tuning_study",
+    "controls", "champion", "predictions", "drift_report", "model_metrics", "tuning_study",
 }  # fmt: skip
 
 
@@ -34,12 +37,12 @@ def test_the_graph_is_the_one_that_is_documented(graph: dg.Definitions) -> None:
     """Assets, jobs, schedules and sensors by name: a change here is a change for users."""
     assert {key.to_user_string() for key in graph.resolve_all_asset_keys()} == ASSETS
     assert {job.name for job in automation.JOBS} == {
-        "refresh_bars", "retrain", "predict", "watch", "cut_splits", "tune", "upkeep",
-        "refill_gaps",
+        "refresh_bars", "retrain", "predict", "watch", "benchmark", "run_controls", "cut_splits",
+        "tune", "upkeep", "refill_gaps",
     }  # fmt: skip
     assert {schedule.name for schedule in automation.SCHEDULES} == {
         "refresh_bars", "nightly_retraining", "daily_watch", "daily_predictions", "weekly_upkeep",
-        "refill_gaps",
+        "weekly_controls", "refill_gaps",
     }  # fmt: skip
     assert {sensor.name for sensor in sensors.SENSORS} == {
         "retrain_on_drift", "alert_on_drift", "alert_on_failure", "fill_missing_partitions",
@@ -137,3 +140,31 @@ def test_schedules_wait_for_data_and_a_champion(tmp_path: Path) -> None:
             with made as context:
                 (skipped,) = _asked(schedule, context)
         assert isinstance(skipped, dg.SkipReason)
+
+
+def test_a_benchmark_has_every_baseline_and_each_model_with_its_own_settings() -> None:
+    """Where none is named; the configured model's settings are not handed to another model."""
+    from crypto_nn.defs.benchmark import contestants
+
+    experiment = Experiment().changed(
+        {
+            "model": {"name": "LSTMPricePredictor", "preset": "small", "settings": {"hidden": 40}},
+            "benchmark.models": ["TCN", "LSTMPricePredictor:full"],
+        }
+    )
+    found = {each.name: each for each in contestants(experiment, Platform())}
+    assert {name for name, each in found.items() if each.kind == "model"} == {
+        "LSTMPricePredictor:small", "TCN:small", "LSTMPricePredictor:full"
+    }  # fmt: skip
+    assert {name for name, each in found.items() if each.kind == "baseline"} == {
+        "majority", "prior", "persistence", "volatility", "logistic", "lightgbm", "DLinear:small"
+    }  # fmt: skip
+    settings = {
+        name: each.recipe.config.model_dump()
+        for name, each in found.items()
+        if isinstance(each, NetworkContestant)
+    }
+    assert settings["LSTMPricePredictor:small"]["hidden"] == 40
+    assert settings["LSTMPricePredictor:full"] == (
+        MODELS["LSTMPricePredictor"].presets["full"].model_dump()
+    )

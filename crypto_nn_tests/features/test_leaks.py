@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from crypto_nn.bars import Bars, Float
+from crypto_nn.benchmark.controls.planted import PLANTED
 from crypto_nn.errors import BarsError, FeatureError
 from crypto_nn.features import FeatureSet, default_feature_set
 from crypto_nn.features import transforms as to
@@ -27,7 +28,6 @@ from crypto_nn.features.leaks.cuts import ranked_cuts
 from crypto_nn.features.leaks.futures import NUMBERS
 from crypto_nn.indicators import ALL, Indicator, LiveIndicator
 from crypto_nn_tests.features.planted_hidden import HIDDEN
-from crypto_nn_tests.features.planted_leaks import PLANTED
 from crypto_nn_tests.indicators.made import walk, without
 from crypto_nn_tests.market import BTC, needs_market, real_bars
 

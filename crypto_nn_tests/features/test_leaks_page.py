@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from crypto_nn.benchmark.controls.planted import PLANTED
 from crypto_nn.features.leaks import FUTURES
 from crypto_nn.indicators.laws import LAWS
 from crypto_nn_tests.features.planted_hidden import WORDS
-from crypto_nn_tests.features.planted_leaks import PLANTED
 from crypto_nn_tests.market import ROOT
 
 PAGE = ROOT / "docs" / "leaks.md"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,29 +28,34 @@ FIGURES: dict[str, tuple[Callable[..., float], bool, bool]] = {
 }
 
 
+def near(value: float) -> Any:
+    """To twelve digits."""
+    return pytest.approx(value, rel=1e-12, abs=1e-12)
+
+
 def test_hand_computed_figures() -> None:
     mean, variance = 0.01 / 6, sum((r - 0.01 / 6) ** 2 for r in HAND) / 5
-    assert trading.sharpe(HAND) == pytest.approx(mean / math.sqrt(variance) * math.sqrt(365))
+    assert trading.sharpe(HAND) == near(mean / math.sqrt(variance) * math.sqrt(365))
     downside = math.sqrt((0.05**2 + 0.10**2) / 6)
-    assert trading.sortino(HAND) == pytest.approx(mean / downside * math.sqrt(365))
+    assert trading.sortino(HAND) == near(mean / downside * math.sqrt(365))
     curve = [1, 1.1, 1.045, 1.0659, 1.0659, 0.95931, 0.9976824]
-    np.testing.assert_allclose(trading.equity(HAND), curve)
-    assert trading.max_drawdown(HAND) == pytest.approx(0.95931 / 1.1 - 1)
-    assert trading.annual_return(HAND, 12) == pytest.approx(0.9976824**2 - 1)
+    np.testing.assert_allclose(trading.equity(HAND), curve, rtol=1e-12)
+    assert trading.max_drawdown(HAND) == near(0.95931 / 1.1 - 1)
+    assert trading.annual_return(HAND, 12) == near(0.9976824**2 - 1)
     expected = (0.9976824**2 - 1) / (1 - 0.95931 / 1.1)
-    assert trading.calmar(HAND, 12) == pytest.approx(expected)
-    assert trading.win_rate(HAND) == pytest.approx(3 / 5)
-    assert trading.profit_factor(HAND) == pytest.approx(0.16 / 0.15)
+    assert trading.calmar(HAND, 12) == near(expected)
+    assert trading.win_rate(HAND) == near(3 / 5)
+    assert trading.profit_factor(HAND) == near(0.16 / 0.15)
 
 
 def test_turnover_and_break_even_cost_by_hand() -> None:
     """In, flip, out: 1 + 2 + 1 = 4 changes are 2 round trips over 5 bars."""
     positions, gross = [1, 1, -1, -1, 0], [0.001, 0.0, 0.002, 0.001, 0.0]
-    assert trading.turnover(positions) == pytest.approx(4 / 5)
-    assert trading.break_even_cost_bps(gross, positions) == pytest.approx(20)
+    assert trading.turnover(positions) == near(4 / 5)
+    assert trading.break_even_cost_bps(gross, positions) == near(20)
     changes = np.abs(np.diff(positions, prepend=0))
     net = np.array(gross) - changes / 2 * 20 / 1e4
-    assert net.sum() == pytest.approx(0)
+    assert net.sum() == near(0)
 
 
 @pytest.mark.parametrize("name", FIGURES)

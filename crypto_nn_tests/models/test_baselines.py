@@ -17,6 +17,7 @@ from crypto_nn.models.baselines import (
     Logistic,
     Majority,
     Persistence,
+    Prior,
     VolatilityOnly,
     last_sign,
     thin,
@@ -59,7 +60,7 @@ def test_the_future_is_not_seen(name: str, noise: Panel) -> None:
     np.testing.assert_array_equal(here, there)
 
 
-@pytest.mark.parametrize("name", ["majority", "persistence"])
+@pytest.mark.parametrize("name", ["majority", "prior", "persistence"])
 def test_unknown_labels_teach_nothing(name: str, noise: Panel) -> None:
     """A row whose class is not known may as well not be there."""
     classes_NH = noise.classes_NH.copy()
@@ -94,11 +95,24 @@ def test_majority_is_right_as_often_as_the_commonest_class_comes() -> None:
         assert (told_RH[:, column] == classes_R).mean() == share
 
 
-def test_majority_says_the_shares_of_training() -> None:
+def test_majority_is_as_sure_as_its_class_was_common() -> None:
+    """The commonest class at its share, the others at half of the rest each."""
+    market = panel(days=2)
+    rows = np.arange(130, 2_000)
+    prior_HC = Prior().fit(market, rows).predict(market, rows[:1])[0]
+    p_HC = Majority().fit(market, rows).predict(market, rows[:1])[0]
+    for column in range(2):
+        most = prior_HC[column].argmax()
+        assert p_HC[column, most] == prior_HC[column, most]
+        others = np.delete(p_HC[column], most)
+        np.testing.assert_allclose(others, (1 - prior_HC[column, most]) / 2, rtol=1e-12)
+
+
+def test_prior_says_the_shares_of_training() -> None:
     """Its probabilities are the class shares, to within one observation."""
     market = panel(days=2)
     rows = np.arange(130, 2_000)
-    p_HC = Majority().fit(market, rows).predict(market, rows[:1])[0]
+    p_HC = Prior().fit(market, rows).predict(market, rows[:1])[0]
     for column in range(2):
         shares = np.bincount(market.classes_NH[rows, column], minlength=3) / len(rows)
         np.testing.assert_allclose(p_HC[column], shares, atol=1 / len(rows))

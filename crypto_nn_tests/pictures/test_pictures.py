@@ -84,6 +84,9 @@ def course(name: str) -> Course:
     return Course(name, [1.1, 1.0], [1.1, 1.09], {5: 0.002, 60: -0.01})
 
 
+COSTS, LEFT = np.array([0.0, 2, 5, 10, 20]), np.array([-1.0, 3, 4, 7, 30, np.nan])
+NET = LEFT[:, None] - COSTS
+
 CURVE = (np.linspace(0.3, 0.9, 10), np.linspace(0.3, 0.8, 10), np.arange(10.0))
 
 FULL: dict[str, Callable[[], Picture]] = {
@@ -101,6 +104,7 @@ FULL: dict[str, Callable[[], Picture]] = {
     "equity_curves": lambda: pictures.equity_curves(
         DAYS, {f"{c} bp": GROWTH[:, c] for c in range(5)}, GROWTH[:, 0]
     ),
+    "break_even": lambda: pictures.break_even(COSTS, NAMES[:6], NET, LEFT),
     "drift_bars": lambda: pictures.drift_bars(NAMES, np.abs(noise(30)).tolist()),
     "attention_over_time": lambda: attention_over_time(
         {name: profile(moments) for name, moments in (("attention", 48), ("attention_1h", 8))}
@@ -124,6 +128,8 @@ EMPTY: dict[str, Callable[[], Picture]] = {
     "confusion_matrices": lambda: pictures.confusion_matrices({"5m": np.zeros((3, 3))}),
     "reliability_diagrams": lambda: pictures.reliability_diagrams({"5m": (NAN, NAN, np.zeros(9))}),
     "equity_curves": lambda: pictures.equity_curves(DAYS[:0], {}),
+    "break_even": lambda: pictures.break_even(COSTS, ["all"], NET[5:], LEFT[5:]),
+    "break_even of nobody": lambda: pictures.break_even(COSTS, [], NET[:0], LEFT[:0]),
     "drift_bars": lambda: pictures.drift_bars(NAMES[:9], NAN.tolist()),
     "attention_over_time": lambda: attention_over_time({}),
     "attention_glances": lambda: attention_glances([]),
@@ -147,6 +153,10 @@ ODD: dict[str, Callable[[], Picture]] = {
         {"5m": (CURVE[0][:1], CURVE[1][:1], CURVE[2][3:4])}
     ),
     "one day, all lost": lambda: pictures.equity_curves(DAYS[:1], {"5 bp": np.zeros(1)}),
+    "one cost": lambda: pictures.break_even(COSTS[:1], ["all"], NET[:1, :1], LEFT[:1]),
+    "nothing gained or lost": lambda: pictures.break_even(
+        COSTS[:1], ["all"], np.zeros((1, 1)), np.zeros(1)
+    ),
     "no drift at all": lambda: pictures.drift_bars(["a"], [0.0], threshold=0.0),
     "one moment": lambda: attention_over_time({"attention": profile(1)}),
     "nothing recalled": lambda: recalled_episodes([replace(recall(1), **empty_recall())]),
@@ -218,6 +228,23 @@ def test_a_long_history_is_drawn_with_few_points() -> None:
     """Ten times the bars do not make the picture larger."""
     small, large = pictures.price_chart(walk(5_000)), pictures.price_chart(walk(50_000))
     assert len(large.svg()) < 1.3 * len(small.svg())
+
+
+def test_a_drawdown_is_drawn_as_deep_as_it_was() -> None:
+    """The panel's deepest point is the figure's, also where one day in thousands fell."""
+    from crypto_nn.metrics import trading
+    from crypto_nn.pictures.equity_curves import _deepest, drawdown
+
+    returns = 0.01 * noise(5_000)
+    returns[[1234, 1235]] = -0.5, 1.0
+    fallen = drawdown(np.asarray(np.cumprod(1 + returns), dtype=np.float64))
+    last, deepest = _deepest(fallen)
+    np.testing.assert_allclose(deepest.min(), trading.max_drawdown(returns), rtol=1e-12)
+    assert len(last) == 200
+    assert last[-1] == 4_999
+    few = _deepest(fallen[:3])
+    assert few[0].tolist() == [0, 1, 2]
+    assert few[1].tolist() == fallen[:3].tolist()
 
 
 def test_merging_bars_keeps_extremes_and_volume() -> None:

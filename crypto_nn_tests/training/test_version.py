@@ -172,12 +172,20 @@ def test_metrics_stand_beside_every_baseline(trained: TrainedVersion) -> None:
     """No number without the majority's share and the baselines on the same rows."""
     scores = Scores.from_dict(trained.config["scores"])
     forecasters = {score.forecaster for score in scores.rows}
-    assert forecasters == {MODEL, "majority", "persistence", "volatility", "logistic", "lightgbm"}
+    assert forecasters == {
+        MODEL,
+        "majority",
+        "prior",
+        "persistence",
+        "volatility",
+        "logistic",
+        "lightgbm",
+    }
     assert len({score.rows for score in scores.rows}) == 1
     assert {"skill_5m", "accuracy_15m", "majority_share_5m", "logistic_skill_5m"} <= set(
         trained.metrics
     )
-    for score in scores.of("majority"):
+    for score in scores.of("prior"):
         assert score.skill == pytest.approx(0.0, abs=1e-3)
 
 

@@ -5,6 +5,7 @@ shown before. In a copy of this process, made before the first call, it has seen
 """
 
 import contextlib
+import gc
 import multiprocessing
 import sys
 import tempfile
@@ -54,6 +55,7 @@ def fresh_results(
 
 
 def _answer(compute: Compute, bars: Bars, names: Sequence[str] | None, path: Path) -> None:
+    gc.disable()  # objects of libraries that started threads must not be freed in a copy
     with contextlib.suppress(*REFUSALS):
         result = run(compute, bars, names)
         np.savez(path, names=np.array(result.names, dtype=str), values_NF=result.values_NF)

@@ -1,0 +1,1 @@
+"""WHAT HELPS, MEASURED: every stated learning as two arms on the same test rows."""
