@@ -29,7 +29,7 @@ ui: install ## Open the Dagster UI with its daemon on http://127.0.0.1:3000
 	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
 
 test: install lint ## Run lint, types, arrows and all tests
-	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 lint: install ## Check style, types and the arrows between rooms
 	$(BIN)/ruff check .

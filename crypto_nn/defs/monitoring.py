@@ -69,9 +69,10 @@ def drift_report(
         made_at=platform.now(),
     )
     page = platform.reports / "drift" / symbol / f"{day}.html"
+    shown = _evidently(learned, today, report, page) if experiment.drift.evidently else {}
     yield dg.Output(
         Partitions([Tables({"symbol": symbol, "day": day}, report.to_arrow())]),
-        metadata=_describe(report) | _evidently(learned, today, report, page),
+        metadata=_describe(report) | shown,
     )
     yield dg.AssetCheckResult(
         check_name="drift_is_below_its_threshold",

@@ -16,6 +16,11 @@ class DriftConfig(BaseModel):
         lt=0.5,
         description="False alarms per report, all columns together.",
     )
+    evidently: bool = Field(
+        default=True,
+        description="Evidently's page for people is made beside each report; it decides nothing, "
+        "and takes some seconds.",
+    )
     threshold: float = Field(
         default=1.0,
         gt=0,

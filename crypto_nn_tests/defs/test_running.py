@@ -21,7 +21,7 @@ def test_the_ui_shows_the_graph_with_all_automation_on(tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     with dagster_dev(tmp_path) as running, sync_playwright() as playwright:
-        assert len(running.ask(ASSETS)["assetNodes"]) == 12
+        assert len(running.ask(ASSETS)["assetNodes"]) == 13
         (repository,) = running.ask(INSTIGATORS)["repositoriesOrError"]["nodes"]
         states = [s["scheduleState"]["status"] for s in repository["schedules"]]
         states += [s["sensorState"]["status"] for s in repository["sensors"]]

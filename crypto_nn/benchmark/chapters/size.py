@@ -34,7 +34,7 @@ def size_blocks(material: Material) -> Iterator[Block]:
         return
     if not any("latency" in key for key in shown):
         yield Heading("3. Size")
-        yield Words("Speed was not measured (`benchmark.speed`).")
+        yield Words("Speed was not measured (setting: benchmark.speed).")
         yield _table(material, known, names, shown)
         return
     yield Heading("3. Size and speed")

@@ -23,7 +23,7 @@ def trading_blocks(material: Material) -> Iterator[Block]:
     yield Words(
         f"At {cost} bp per round trip unless a column says otherwise. Break-even is the cost at "
         "which nothing would have been left; drawdown the deepest fall below an earlier high; "
-        "Sharpe ratios are annual. `majority` and `prior` hardly ever change sides: theirs is what "
+        "Sharpe ratios are annual. majority and prior hardly ever change sides: theirs is what "
         "the market did, and their break-even cost means little."
     )
     first = material.best(horizon := _most_earned(material))
