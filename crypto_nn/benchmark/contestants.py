@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from crypto_nn.features.splits import TEST, Fold, rows_of
 from crypto_nn.models.baselines import BASELINES
 from crypto_nn.training.identity import code_hash, settings_hash
 from crypto_nn.training.record import Recipe
+
+if TYPE_CHECKING:
+    from crypto_nn.inference.predictor import ModelInference
 
 
 @dataclass(frozen=True)
@@ -61,22 +64,29 @@ class NetworkContestant:
     def fit_predict(
         self, panel: Panel, fold: Fold, seed: int, rows: Rows, folder: Path
     ) -> Forecast:
-        from crypto_nn.inference.predictor import ModelInference
-        from crypto_nn.training.version import train_version
-
-        train = self.recipe.train.model_copy(update={"seed": seed})
-        recipe = replace(self.recipe, train=train)
-        version = train_version(panel, fold, recipe, folder, with_card=False)
-        inference = ModelInference(version.files, self.recipe.train.threads)
-        facts = {
-            "parameters": float(version.parameters),
-            "validation_loss": version.validation_loss,
-            "train_seconds": float(sum(record.seconds for record in version.history)),
-            "epochs": float(len(version.history)),
-        }
-        for horizon, temperature in zip(panel.horizons, inference.temperature_H):
-            facts[f"temperature_{horizon}m"] = float(temperature)
+        inference, facts = train_in_fold(self.recipe, panel, fold, seed, folder)
         return Forecast(inference.predict(panel, rows), facts)
+
+
+def train_in_fold(
+    recipe: Recipe, panel: Panel, fold: Fold, seed: int, folder: Path
+) -> "tuple[ModelInference, dict[str, float]]":
+    """A network trained and calibrated on a fold's earlier rows, and how it did while learning."""
+    from crypto_nn.inference.predictor import ModelInference
+    from crypto_nn.training.version import train_version
+
+    train = recipe.train.model_copy(update={"seed": seed})
+    version = train_version(panel, fold, replace(recipe, train=train), folder, with_card=False)
+    inference = ModelInference(version.files, train.threads)
+    facts = {
+        "parameters": float(version.parameters),
+        "validation_loss": version.validation_loss,
+        "train_seconds": float(sum(record.seconds for record in version.history)),
+        "epochs": float(len(version.history)),
+    }
+    for horizon, temperature in zip(panel.horizons, inference.temperature_H):
+        facts[f"temperature_{horizon}m"] = float(temperature)
+    return inference, facts
 
 
 NETWORK_BASELINES = ("DLinear",)

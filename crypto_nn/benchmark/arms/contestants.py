@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from crypto_nn.benchmark.arms.recall import EXPECTED, SAME, regime_recall
-from crypto_nn.benchmark.contestants import NetworkContestant
+from crypto_nn.benchmark.contestants import NetworkContestant, train_in_fold
 from crypto_nn.benchmark.forecasts import Forecast, Rows
 from crypto_nn.errors import ConfigError
 from crypto_nn.features.panel import Panel
@@ -102,25 +102,9 @@ class RecallingContestant:
     def fit_predict(
         self, panel: Panel, fold: Fold, seed: int, rows: Rows, folder: Path
     ) -> Forecast:
-        from crypto_nn.inference.predictor import ModelInference
-        from crypto_nn.training.version import train_version
-
-        train = self.recipe.train.model_copy(update={"seed": seed})
-        recipe = replace(self.recipe, train=train)
-        version = train_version(panel, fold, recipe, folder, with_card=False)
-        inference = ModelInference(version.files, train.threads)
+        inference, facts = train_in_fold(self.recipe, panel, fold, seed, folder)
         same, expected = regime_recall(inference, panel, fold, rows)
-        facts = {
-            "parameters": float(version.parameters),
-            "train_seconds": float(sum(record.seconds for record in version.history)),
-            "epochs": float(len(version.history)),
-            SAME: same,
-            EXPECTED: expected,
-        }
-        facts |= {
-            f"temperature_{horizon}m": float(temperature)
-            for horizon, temperature in zip(panel.horizons, inference.temperature_H)
-        }
+        facts |= {SAME: same, EXPECTED: expected}
         return Forecast(inference.predict(panel, rows), facts)
 
 
