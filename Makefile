@@ -7,10 +7,12 @@ SYMBOLS ?=
 KILLS ?= 300
 SEEDS ?= 500
 RUNS ?= 100
+SEED ?= 1
+DAYS ?= 365
 export DAGSTER_HOME ?= $(CURDIR)/data/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test lint daemon tuning-kills controls benchmark kill resume torture outage network bench screenshots lock clean
+.PHONY: help install demo ui test lint daemon soak storm crashes tuning-kills controls benchmark kill resume torture outage network bench screenshots lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +41,15 @@ lint: install ## Check style, types and the arrows between rooms
 
 daemon: install ## Run the platform with its daemon: a drifted day starts exactly one retraining
 	CRYPTO_NN_DAEMON=1 $(BIN)/python -m pytest -s crypto_nn_tests/defs/test_running.py
+
+soak: install ## Replay DAYS days through the real platform with outages and kills from SEED; prints the trace's hash
+	$(BIN)/python -m crypto_nn_tests.soak --seed $(SEED) --days $(DAYS)
+
+storm: install ## Drift for ever, 1,000 hours: never more retrainings than the budget
+	CRYPTO_NN_STORM=1 $(BIN)/python -m pytest -q crypto_nn_tests/defs/test_storm.py
+
+crashes: install ## Kill the daemon at each stage of a tick, with each signal; and launch one training twice
+	CRYPTO_NN_CRASHES=all CRYPTO_NN_DOUBLE=1 $(BIN)/python -m pytest -q crypto_nn_tests/defs/test_crash_points.py crypto_nn_tests/defs/test_double_launch.py
 
 resume: install ## Kill RUNS trainings twice at random moments, and resume them: the same bits are due
 	CRYPTO_NN_TRAIN_KILLS=$(RUNS) $(BIN)/python -m pytest -q -s crypto_nn_tests/training/test_kills.py -k killed_training

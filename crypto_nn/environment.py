@@ -40,6 +40,11 @@ def dagster_home() -> Path:
     return Path(os.environ.get("DAGSTER_HOME") or home() / "dagster_home").resolve()
 
 
+def dagster_postgres_url() -> SecretStr | None:
+    """Where Dagster's runs, events and cursors are, DAGSTER_POSTGRES_URL; None: SQLite files."""
+    return secret("DAGSTER_POSTGRES_URL")
+
+
 def secret(name: str) -> SecretStr | None:
     """A key or address that must never be shown, by the name of its variable; None if unset."""
     value = os.environ.get(name, "").strip()

@@ -74,3 +74,7 @@ class DriftError(CryptoNNError):
 
 class BenchmarkError(CryptoNNError):
     """A benchmark's result is missing, damaged, or of another make."""
+
+
+class Interrupted(CryptoNNError):
+    """A command was told to stop before its end."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from crypto_nn.automation import AutomationConfig
 from crypto_nn.bars.calendar import check_month
 from crypto_nn.bars.quality import QualityConfig
 from crypto_nn.bars.symbol import check_symbol
@@ -25,6 +27,7 @@ from crypto_nn.models.baselines import BASELINES
 from crypto_nn.models.configs import ModelConfig
 from crypto_nn.monitoring.alerts import AlertConfig
 from crypto_nn.monitoring.drift import DriftConfig
+from crypto_nn.monitoring.model_monitor import MonitorConfig
 from crypto_nn.monitoring.retraining import RetrainConfig
 from crypto_nn.sources import SourceConfig, SyntheticConfig
 from crypto_nn.sources.realtime.config import RealtimeConfig
@@ -36,6 +39,8 @@ from crypto_nn.training.config import TrainConfig
 from crypto_nn.tuning.config import TuningConfig
 from crypto_nn.tuning.space import SearchSpace
 from crypto_nn.tuning.space import Settings as Searched
+
+UNIVERSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 class Settings(BaseModel):
@@ -104,32 +109,6 @@ class ModelChoice(Settings):
         return type(preset).model_validate(preset.model_dump() | self.settings)
 
 
-class AutomationConfig(Settings):
-    """When the platform works by itself. All times are UTC cron lines."""
-
-    enabled: bool = Field(default=True, description="Schedules and sensors run from the start.")
-    refresh_bars: str = Field(default="5 * * * *", description="When new bars are fetched.")
-    refill_gaps: str = Field(
-        default="35 * * * *", description="When gaps that are due are asked for again."
-    )
-    nightly_retraining: str = Field(default="30 2 * * *", description="When models retrain.")
-    predict: str = Field(default="45 3 * * *", description="When champions predict.")
-    watch: str = Field(default="30 1 * * *", description="When yesterday is tested for drift.")
-    upkeep: str = Field(default="15 5 * * 0", description="When the lake is tidied up.")
-    controls: str = Field(
-        default="45 5 * * 0", description="When the benchmark judges what has a known answer."
-    )
-    keep_versions: int = Field(
-        default=60,
-        ge=1,
-        description="Newest versions of a universe that upkeep leaves on disk; "
-        "the best, and all that ever answered, stay too.",
-    )
-    drift_catch_up_days: int = Field(
-        default=7, ge=1, le=60, description="How many missed days of drift reports are made up for."
-    )
-
-
 class Experiment(Settings):
     """All settings together. The defaults run without a key, a file or a network."""
 
@@ -165,6 +144,7 @@ class Experiment(Settings):
     benchmark: BenchmarkConfig = BenchmarkConfig()
     gate: GateConfig = GateConfig()
     drift: DriftConfig = DriftConfig()
+    monitor: MonitorConfig = MonitorConfig()
     retraining: RetrainConfig = RetrainConfig()
     alerts: AlertConfig = AlertConfig()
     automation: AutomationConfig = AutomationConfig()
@@ -197,6 +177,11 @@ class Experiment(Settings):
                 raise ValueError(
                     f"universes.{universe} names {unknown or 'nothing'}; "
                     f"`symbols` has {', '.join(self.symbols)}"
+                )
+            if not UNIVERSE.fullmatch(universe):
+                raise ValueError(
+                    f"universes has {universe!r}: a name is up to 80 of A-Z a-z 0-9 . _ -, and "
+                    "begins with a letter or digit"
                 )
             if universe in self.symbols:
                 raise ValueError(f"universes.{universe} has the name of a symbol; choose another")

@@ -25,3 +25,10 @@ def test_a_reference_changes_what_depends_on_features() -> None:
     with_it = Experiment.parse({"features": {"reference": "SYN-USDT"}})
     assert with_it.digest("features") != Experiment().digest("features")
     assert with_it.digest("labels") == Experiment().digest("labels")
+
+
+@pytest.mark.parametrize("name", ["../u", "a:b", "große", "", "a" * 81, ".hidden"])
+def test_a_universe_has_a_plain_name(name: str) -> None:
+    """It names folders, pointers and partitions."""
+    with pytest.raises(ConfigError, match="begins with a letter or digit"):
+        Experiment.parse({"universes": {name: ["SYN-USDT"]}})

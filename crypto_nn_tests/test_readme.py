@@ -15,6 +15,8 @@ from crypto_nn_tests.market import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
+QUICK = {"training.max_windows": 500, "benchmark.baselines": ["prior", "persistence"]}
+
 
 def blocks(language: str) -> list[str]:
     """The fenced blocks of a language."""
@@ -26,8 +28,10 @@ COMMANDS = [line for block in blocks("console") for line in block.splitlines() i
 
 @pytest.fixture(scope="module", autouse=True)
 def materialised() -> None:
-    """The home that the commands ask: the graph has run once."""
-    fresh_graph().everything(None)
+    """The home that the commands ask: bars, features, labels, a benchmark and a champion."""
+    graph = fresh_graph()
+    graph.refresh(None)
+    graph.retrain(None, QUICK)
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("crypto-nn ")])

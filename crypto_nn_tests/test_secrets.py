@@ -119,7 +119,11 @@ def _environment(folder: Path, address: str) -> dict[str, str]:
             symbol: {"source": source, "first_month": "2024-01", "last_month": "2024-02"}
             for symbol, source in symbols.items()
         },
-        "alerts": {"webhook_url": f"http://{address}/{WEBHOOK}", "attempts": 1},
+        "alerts": {
+            "webhook_url": f"http://{address}/{WEBHOOK}",
+            "urls": [f"json://{address}/{WEBHOOK}"],
+            "attempts": 1,
+        },
         "database": {"mirror": ["predictions"], "attempts": 1},
     }
     path = folder / "crypto_nn.yaml"

@@ -23,6 +23,11 @@ class BenchmarkConfig(BaseModel):
         default=(),
         description="Names of the baselines to run; empty means all of them.",
     )
+    baseline_epochs: int | None = Field(
+        default=None,
+        ge=1,
+        description="Epochs, at most, of baselines that are networks; those of training if null.",
+    )
     seeds: tuple[int, ...] = Field(
         default=(0,), min_length=1, description="Each neural model is trained once per seed."
     )

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from crypto_nn.inference.routing import RoutingConfig
 from crypto_nn.metrics.classification import row_log_loss
+from crypto_nn.metrics.paired import PairedTest
 from crypto_nn.metrics.significance import Interval, Resampling, paired_day_block_bootstrap
 
 
@@ -19,6 +21,47 @@ class GateConfig(BaseModel):
         default=0.8, gt=0.5, lt=1, description="of the two-sided interval that must lie below 0"
     )
     resamples: int = Field(default=2000, ge=100, description="of the day-block bootstrap")
+    shadow: bool = Field(
+        default=True,
+        description="Whether a new version shadows the champion on days that come; "
+        "else it is compared once, on calibration rows.",
+    )
+    alpha: float = Field(
+        default=0.05,
+        gt=0,
+        lt=0.5,
+        description="Chance that a shadow that is no better is ever promoted; of looking each day.",
+    )
+    min_days: int = Field(
+        default=7, ge=1, description="No verdict on a shadow before so many days."
+    )
+    max_shadow_days: int = Field(
+        default=60, ge=1, description="A challenger that is not shown better by then is let go."
+    )
+    rollback_days: int = Field(
+        default=30,
+        ge=0,
+        description="So long the champion before watches the new one, and comes back if better.",
+    )
+    block_days: int = Field(
+        default=1,
+        ge=1,
+        description="Days in a row that count as one; more where good days follow good days.",
+    )
+    stride_minutes: int = Field(
+        default=5, ge=1, description="Every so many minutes both versions are asked."
+    )
+    routing: RoutingConfig = RoutingConfig()
+
+    @property
+    def evidence_due(self) -> float:
+        """The evidence that a verdict takes."""
+        return 1 / self.alpha
+
+    @property
+    def paired(self) -> PairedTest:
+        """How days are compared."""
+        return PairedTest(block_days=self.block_days)
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,17 @@ from crypto_nn.cli import (
     data,
     graph,
     models,
+    monitor,
     reproduce,
     runs,
+    status,
     tuning,
 )
 from crypto_nn.cli.shared import console, errors, group
 from crypto_nn.errors import CryptoNNError
 
 app = group("Self-retraining, leak-proof ML data platform for crypto price direction.")
-for room in (graph, benchmark, controls, tuning, data, checks, reproduce):
+for room in (graph, benchmark, controls, tuning, data, checks, reproduce, monitor, status):
     app.registered_commands += room.commands.registered_commands
 app.add_typer(models.commands, name="models")
 app.add_typer(runs.commands, name="runs")

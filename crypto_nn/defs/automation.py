@@ -5,20 +5,22 @@ from datetime import UTC
 from typing import Any
 
 import dagster as dg
-import numpy as np
 
-from crypto_nn.bars.calendar import month_of
+from crypto_nn.defs.champion import JUDGE, daily_judgement
+from crypto_nn.defs.governor import nightly
+from crypto_nn.defs.missed import ask
 from crypto_nn.defs.partitions import EXPERIMENT
 from crypto_nn.defs.refill import hourly_refill, refill_gaps
 from crypto_nn.defs.repairs import requests
 from crypto_nn.defs.resources import Platform
+from crypto_nn.defs.skew import CHECK_SKEW, daily_skew, predictions_equal_recomputed
 from crypto_nn.defs.upkeep import upkeep
-from crypto_nn.features.labels import MINUTE
 
 REFRESH = dg.define_asset_job(
     "refresh_bars",
     selection=dg.AssetSelection.assets("raw_bars", "bars", "features", "labels"),
     description="Fetch, clean, and recompute features and labels (symbol × month).",
+    tags={"dagster/max_runtime": str(12 * 3600)},  # years of history through a slow source
 )
 RETRAIN = dg.define_asset_job(
     "retrain",
@@ -30,13 +32,16 @@ RETRAIN = dg.define_asset_job(
 )
 PREDICT = dg.define_asset_job(
     "predict",
-    selection=dg.AssetSelection.assets("predictions"),
+    selection=dg.AssetSelection.assets("predictions")
+    - dg.AssetSelection.checks(predictions_equal_recomputed),  # that is for `check_skew`
     description="Let the champion predict (symbol × month).",
+    tags={"dagster/max_runtime": str(2 * 3600)},
 )
 WATCH = dg.define_asset_job(
     "watch",
     selection=dg.AssetSelection.assets("drift_report"),
     description="Test a day for drift (symbol × day).",
+    tags={"dagster/max_runtime": str(3600)},
 )
 BENCHMARK = dg.define_asset_job(
     "benchmark",
@@ -58,6 +63,7 @@ TUNE = dg.define_asset_job(
     "tune",
     selection=dg.AssetSelection.assets("tuning_study"),
     description="Search for better settings of a model; nothing is promoted (universe × model).",
+    tags={"dagster/max_runtime": str(48 * 3600)},
 )
 JOBS: list[Any] = [
     REFRESH,
@@ -68,6 +74,8 @@ JOBS: list[Any] = [
     CONTROLS,
     CUT,
     TUNE,
+    JUDGE,
+    CHECK_SKEW,
     upkeep,
     refill_gaps,
 ]
@@ -94,15 +102,6 @@ def box(first: dg.MultiPartitionKey, last: dg.MultiPartitionKey) -> dict[str, st
     }
 
 
-def _materialised(instance: dg.DagsterInstance, asset: str) -> dict[str, set[str]]:
-    """The months or days of each symbol for which an asset is there."""
-    done: dict[str, set[str]] = {symbol: set() for symbol in EXPERIMENT.symbols}
-    for text in instance.get_materialized_partitions(dg.AssetKey(asset)):
-        time, _, symbol = text.partition("|")  # keys are written in the order of dimension names
-        done.setdefault(symbol, set()).add(time)
-    return done
-
-
 @dg.schedule(
     job=REFRESH,
     cron_schedule=EXPERIMENT.automation.refresh_bars,
@@ -121,7 +120,8 @@ def refresh_bars(
     """
     now = context.scheduled_execution_time.astimezone(UTC)
     live_key = f"{now:%Y%m%dT%H%M}"
-    asked = list(requests(platform, context.instance, EXPERIMENT, f"{now:%Y-%m}", live_key))
+    month = f"{now:%Y-%m}"
+    asked = list(requests(platform, context.instance, EXPERIMENT, month, live_key, "refresh_bars"))
     yield from asked
     if not asked:
         yield dg.SkipReason("No symbol is live, and no month is missing, stale, or not busy.")
@@ -133,15 +133,12 @@ def refresh_bars(
     execution_timezone="UTC",
     default_status=_SCHEDULES_ON,
 )
-def nightly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+def nightly_retraining(
+    context: dg.ScheduleEvaluationContext, platform: Platform
+) -> list[dg.RunRequest]:
     """Every active universe, once a night; the same data give the same version again."""
-    day = context.scheduled_execution_time.astimezone(UTC).strftime("%Y-%m-%d")
-    for universe in EXPERIMENT.active_universes:
-        yield dg.RunRequest(
-            run_key=f"nightly-{day}-{universe}",
-            partition_key=universe,
-            tags={"reason": "nightly", "universe": universe},
-        )
+    night = context.scheduled_execution_time.astimezone(UTC).strftime("%Y-%m-%d")
+    return nightly(platform, context, night)
 
 
 @dg.schedule(
@@ -153,20 +150,9 @@ def nightly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.Run
 def daily_watch(
     context: dg.ScheduleEvaluationContext, platform: Platform
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """The newest whole day of bars, and days that were missed before it; per symbol."""
-    done = _materialised(context.instance, "drift_report")
-    asked = 0
-    for symbol, newest in _newest_bars(platform).items():
-        last = (newest + MINUTE).astype("datetime64[D]") - 1
-        for back in reversed(range(EXPERIMENT.automation.drift_catch_up_days)):
-            day = str(last - back)
-            if day[:7] >= EXPERIMENT.symbols[symbol].first_month and day not in done[symbol]:
-                asked += 1
-                yield dg.RunRequest(
-                    run_key=f"watch-{symbol}-{day}",
-                    partition_key=day_key(symbol, day),
-                    tags={"symbol": symbol},
-                )
+    """The newest whole day of bars, and days that were missed before it; newest first."""
+    asked = ask(platform, context.instance, EXPERIMENT, "daily_watch", ["drift_report"])
+    yield from asked
     if not asked:
         yield dg.SkipReason("No symbol has both a champion and a whole day without a drift report.")
 
@@ -180,33 +166,11 @@ def daily_watch(
 def daily_predictions(
     context: dg.ScheduleEvaluationContext, platform: Platform
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """The newest month of bars of every symbol that has a champion, after the retraining."""
-    night = context.scheduled_execution_time.astimezone(UTC).strftime("%Y-%m-%d")
-    found = _newest_bars(platform)
-    for symbol, newest in found.items():
-        yield dg.RunRequest(
-            run_key=f"predict-{symbol}-{night}",
-            partition_key=month_key(symbol, month_of(newest)),
-            tags={"symbol": symbol},
-        )
-    if not found:
-        yield dg.SkipReason("No symbol has both bars and a champion.")
-
-
-def _newest_bars(platform: Platform) -> dict[str, np.datetime64]:
-    """The newest bar of each symbol whose universe has a champion: the data set the pace."""
-    from crypto_nn.inference.registry import champion_of
-
-    lake = platform.lake
-    months: dict[str, str] = {}
-    for symbol, month in lake.partitions("bars", ("symbol", "month")) if lake.has("bars") else ():
-        months[symbol] = max(month, months.get(symbol, month))
-    return {
-        symbol: lake.read("bars", ("ts",), {"symbol": symbol, "month": month})["ts"].to_numpy()[-1]
-        for symbol, month in months.items()
-        if symbol in EXPERIMENT.symbols
-        and champion_of(platform.models, EXPERIMENT.universe_of(symbol)) is not None
-    }
+    """The champions' months that have new bars or a new champion, after the retraining."""
+    asked = ask(platform, context.instance, EXPERIMENT, "daily_predictions", ["predictions"])
+    yield from asked
+    if not asked:
+        yield dg.SkipReason("No symbol has a champion and bars that it has not predicted yet.")
 
 
 weekly_upkeep = dg.ScheduleDefinition(
@@ -230,7 +194,9 @@ SCHEDULES = [
     hourly_refill,
     nightly_retraining,
     daily_watch,
+    daily_judgement,
     daily_predictions,
+    daily_skew,
     weekly_upkeep,
     weekly_controls,
 ]

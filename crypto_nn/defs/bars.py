@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import dagster as dg
 import numpy as np
@@ -31,8 +31,14 @@ from crypto_nn.store.lineage import Parts, content_of
 from crypto_nn.store.live import LiveBars, asked_at, check_one_venue, folded, received
 from crypto_nn.store.recount import Recount, recount
 from crypto_nn.store.replacement import RowIds
+from crypto_nn.store.whole import problems_of
 
 MAX_GAP_SHARE = 0.05
+PAUSES_S = (60, 120, 240)
+"""After so many seconds a source that did not answer is asked again, within the same run."""
+
+BY_HAND = "by_hand"
+"""The tag of a run for whose end a person waits."""
 
 
 @dg.asset(
@@ -43,15 +49,35 @@ MAX_GAP_SHARE = 0.05
     kinds={"parquet"},
     owners=["team:data"],
     code_version=EXPERIMENT.digest("sources", "symbols"),
+    check_specs=[dg.AssetCheckSpec("raw_bars_are_whole", asset="raw_bars", blocking=True)],
 )
-def raw_bars(context: dg.AssetExecutionContext, platform: Platform) -> dg.Output[RawMonths]:
+def raw_bars(
+    context: dg.AssetExecutionContext, platform: Platform
+) -> Iterator[dg.Output[RawMonths] | dg.AssetCheckResult]:
     """Bars exactly as the source gave them, with the time of receipt and a revision.
 
     Rows are never edited: fetching a month again appends what is new or has changed. Before, what
     came in live is appended, each row with its own time of receipt.
     """
     wanted = by_symbol(context.partition_keys, "month")
-    return dg.Output(RawMonths(_fetch_months(context, platform, wanted)))
+    yield dg.Output(RawMonths(_fetch_months(context, platform, wanted)))
+    problems = _damage(platform, wanted)
+    yield dg.AssetCheckResult(
+        check_name="raw_bars_are_whole",
+        passed=not problems,
+        metadata={"problems": dg.MetadataValue.json(problems)},
+    )
+
+
+def _damage(platform: Platform, wanted: dict[str, list[str]]) -> dict[str, list[str]]:
+    """What is wrong with the files of these months, by symbol and month."""
+    sources = {symbol: platform.experiment().symbol(symbol).source for symbol in wanted}
+    found = {
+        f"{symbol} {month}": problems_of(platform.raw, sources[symbol], symbol, month)
+        for symbol, months in wanted.items()
+        for month in months
+    }
+    return {where: problems for where, problems in found.items() if problems}
 
 
 def _fetch_months(
@@ -81,7 +107,19 @@ def _fetch_months(
             if error is not None:
                 missing = ", ".join(f"{first} to {last}" for first, last in error.missing)
                 context.log.error("%s: what came is stored; missing is %s", symbol, missing)
-                raise error
+                _try_again(context, error)
+
+
+def _try_again(context: dg.AssetExecutionContext, error: SourceUnavailable) -> NoReturn:
+    """Ask for the step again after a pause that grows; where a person waits, tell at once.
+
+    Only a network that fails is tried again: bad data and refused keys would fail again.
+    """
+    if BY_HAND in context.run.tags or context.retry_number >= len(PAUSES_S):
+        raise error
+    pause_s = PAUSES_S[context.retry_number]
+    context.log.warning("The source is asked again in %d s.", pause_s)
+    raise dg.RetryRequested(max_retries=len(PAUSES_S), seconds_to_wait=pause_s) from error
 
 
 def _fetch(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -242,6 +243,10 @@ def _network(
     own = experiment.model.settings if configured else {}
     choice = experiment.changed({"model": {"name": name, "preset": preset, "settings": own}})
     recipe = recipe_of(choice, platform).from_nothing()
+    if kind == "baseline":
+        epochs = min(experiment.benchmark.baseline_epochs or np.inf, recipe.train.max_epochs)
+        train = recipe.train.model_copy(update={"max_epochs": int(epochs)})
+        recipe = replace(recipe, train=train)
     return NetworkContestant(f"{name}:{preset}", recipe, kind, seeded=kind == "model")
 
 
@@ -256,7 +261,7 @@ def _provenance(
         universe=universe,
         venue=", ".join(sorted({experiment.symbol(name).source for name in members})),
         label=f"{labels.kind}: {labels.rule}".removesuffix(f", k near {labels.k:g}"),
-        training=_learning(experiment.training),
+        training=_learning(experiment.training, experiment.benchmark.baseline_epochs),
         snapshot=snapshot,
         code_version=version_of("crypto-nn"),
         command=f"crypto-nn benchmark {_config()}--universe {universe}",
@@ -265,9 +270,11 @@ def _provenance(
     )
 
 
-def _learning(train: TrainConfig) -> str:
+def _learning(train: TrainConfig, baseline_epochs: int | None) -> str:
     """How networks learn, in words."""
-    epochs = f"{train.max_epochs} epochs" if train.max_epochs > 1 else "one epoch"
+    fewer = baseline_epochs is not None and baseline_epochs < train.max_epochs
+    beside = f" (baselines {baseline_epochs})" if fewer else ""
+    epochs = f"{train.max_epochs} epochs{beside}" if train.max_epochs > 1 else "one epoch"
     return (
         f"window of {train.window} minutes, {epochs} of at most {train.max_windows:,} windows, "
         f"AdamW at {train.learning_rate:g}, {train.loss.replace('_', ' ')}"

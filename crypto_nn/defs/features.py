@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import dagster as dg
 
-from crypto_nn.defs import lineage
+from crypto_nn.defs import freshness, lineage
 from crypto_nn.defs.feature_months import FeatureMonths
 from crypto_nn.defs.feature_story import FeatureStory
 from crypto_nn.defs.io_managers import Partitions, TableReader, Tables
@@ -39,6 +39,7 @@ TOGETHER = 6
     group_name="features",
     kinds={"duckdb", "talib"},
     owners=["team:ml"],
+    freshness_policy=freshness.policy(),
     code_version=EXPERIMENT.digest("features"),
     check_specs=[
         dg.AssetCheckSpec("features_are_finite", asset="features", blocking=True),

@@ -17,15 +17,19 @@ LATE = timedelta(hours=3 if _HOURLY else 26)
 """How old the newest bar of a live symbol may be: two refreshes may fail."""
 
 
-def policy() -> dg.FreshnessPolicy | None:
-    """What the UI shows of the asset `bars`, where any symbol is live.
+def policy(daily: bool = False) -> dg.FreshnessPolicy | None:
+    """What the UI shows of an asset that should be made again and again, where a symbol is live.
 
     Dagster judges an asset as a whole, by its newest materialisation of any partition: it tells
     that refreshing has stopped. That one symbol lags behind is told by `bars_are_fresh`.
+
+    Args:
+        daily: for what is made once a day, and not with each refresh of the bars.
     """
     if all(config.last_month is not None for config in EXPERIMENT.symbols.values()):
         return None
-    return dg.FreshnessPolicy.time_window(fail_window=2 * timedelta(hours=24), warn_window=LATE)
+    late = timedelta(hours=26) if daily else LATE
+    return dg.FreshnessPolicy.time_window(fail_window=2 * timedelta(hours=24), warn_window=late)
 
 
 def check(platform: Platform, wanted: Mapping[str, Sequence[str]]) -> dg.AssetCheckResult:

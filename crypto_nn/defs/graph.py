@@ -12,10 +12,13 @@ import numpy as np
 
 from crypto_nn.bars.calendar import check_day, check_month, day_bounds, months_between
 from crypto_nn.defs.automation import day_key, month_key
+from crypto_nn.defs.bars import BY_HAND
+from crypto_nn.defs.dagster_storage import check_settings
+from crypto_nn.defs.dead_runs import end_dead_runs
 from crypto_nn.defs.outlook import reference_first
 from crypto_nn.defs.resources import Platform
 from crypto_nn.environment import dagster_home
-from crypto_nn.errors import ConfigError
+from crypto_nn.errors import ConfigError, Interrupted
 from crypto_nn.experiments import Experiment
 from crypto_nn.features.labels import MINUTE
 from crypto_nn.features.splits import LOCK_BOX
@@ -42,6 +45,7 @@ def instance_here() -> dg.DagsterInstance:
 def _instance_at(folder: Path) -> dg.DagsterInstance:
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "dagster.yaml"
+    check_settings(settings)
     if not settings.exists():
         shipped = (
             DAGSTER_YAML.read_text() if DAGSTER_YAML.exists() else "telemetry: {enabled: false}"
@@ -179,14 +183,14 @@ class Graph:
     def outcome(self, universe: str) -> tuple[list[dict[str, str]], str]:
         """The leaderboard's rows after a retraining, and what became of the new version."""
         from crypto_nn.benchmark.leaderboard import leaderboard
+        from crypto_nn.benchmark.standings import BECAME
         from crypto_nn.inference.registry import champion_of
 
         report = self.platform.lake.read("benchmark_report", where={"universe": universe})
         events = self.platform.lake.read("champion_history", where={"universe": universe})
         last, champion = events.to_pylist()[-1], champion_of(self.platform.models, universe)
         answers = champion.version if champion else "nobody"
-        became = {"promote": "was promoted", "keep": "was not promoted", "rollback": "is back"}
-        told = f"{last['version']} {became[last['action']]}: {last['reason']}. {answers} answers."
+        told = f"{last['version']} {BECAME[last['action']]}: {last['reason']}. {answers} answers."
         return leaderboard(report, self.experiment.benchmark.headline_cost_bps), told
 
     def predict(self, symbols: Sequence[str] | None, month: str | None = None) -> None:
@@ -312,7 +316,12 @@ class Graph:
         overrides: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> dg.ExecuteInProcessResult:
-        """Run a job over the box from the first key to the last; raises what a step raises."""
+        """Run a job over the box from the first key to the last; raises what a step raises.
+
+        Raises:
+            Interrupted: this process was told to stop (SIGINT, SIGTERM).
+        """
+        end_dead_runs(self.instance)
         definition = self.definitions.resolve_job_def(job)
         config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         if overrides:
@@ -322,9 +331,15 @@ class Graph:
         first, last = keys[0], keys[-1]
         cover = {} if one else {"dagster/asset_partition_range_start": first,
                                 "dagster/asset_partition_range_end": last}  # fmt: skip
-        return definition.execute_in_process(
-            run_config=config,
-            instance=self.instance,
-            partition_key=first if one else None,
-            tags={**(tags or {}), **cover},
-        )
+        try:
+            return definition.execute_in_process(
+                run_config=config,
+                instance=self.instance,
+                partition_key=first if one else None,
+                tags={**(tags or {}), **cover, BY_HAND: "true"},
+            )
+        except dg.DagsterExecutionInterruptedError:
+            raise Interrupted(
+                f"{job} was stopped. What is finished is kept, and nothing is half written: "
+                "start the same command again to go on."
+            ) from None

@@ -1,156 +1,29 @@
-"""Which version answers, and what it says."""
+"""What the champion says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from crypto_nn.bars import Times
 from crypto_nn.bars.calendar import month_bounds
+from crypto_nn.defs import freshness
 from crypto_nn.defs.io_managers import Partitions, TableReader, Tables
-from crypto_nn.defs.partitions import EXPERIMENT, by_symbol, months_around, symbol_months, universes
-from crypto_nn.defs.resources import Overrides, Platform
-from crypto_nn.errors import FeatureError, ModelError
+from crypto_nn.defs.partitions import by_symbol, months_around, symbol_months
+from crypto_nn.defs.resources import Platform
+from crypto_nn.defs.window_bars import WindowBars, record
+from crypto_nn.errors import ModelError
 from crypto_nn.features.labels import MINUTE
-from crypto_nn.features.splits import CALIBRATION, VALIDATION, Splits, rows_of
+from crypto_nn.store.lineage import TABLE, Made, hash_of
 
 if TYPE_CHECKING:
-    from crypto_nn.benchmark.gate import Verdict
-    from crypto_nn.experiments import Experiment
     from crypto_nn.features.panel import Panel
     from crypto_nn.inference.predictor import ModelInference
 
-
-@dg.asset(
-    partitions_def=universes,
-    io_manager_key="lake",
-    group_name="training",
-    kinds={"duckdb"},
-    owners=["team:ml"],
-    deps=["checkpoint", "benchmark_report"],
-    code_version=EXPERIMENT.digest("gate"),
-    check_specs=[dg.AssetCheckSpec("champion_beats_its_baselines", asset="champion")],
-)
-def champion(
-    context: dg.AssetExecutionContext,
-    platform: Platform,
-    config: Overrides,
-    splits: TableReader,
-) -> Iterator[dg.Output[Partitions] | dg.AssetCheckResult]:
-    """Which version answers for the universe; a new one only through the gate.
-
-    Candidate and champion are compared on the calibration rows of tonight's layout, day by day;
-    the champion stays unless the candidate's log-loss is shown to be lower.
-    """
-    from crypto_nn.inference import registry
-
-    universe = context.partition_key
-    candidate = _candidate(platform, universe)
-    layout = Splits.from_arrow(splits.read(where={"universe": universe}))
-    reason = _gate(platform, platform.experiment(config), universe, candidate, layout)
-    answering = registry.champion_of(platform.models, universe)
-    assert answering is not None
-    yield dg.Output(
-        Partitions([]),
-        metadata={
-            "version": answering.version,
-            "since": answering.at,
-            "candidate": candidate,
-            "verdict": reason,
-        },
-    )
-    verdicts = _benchmark_verdicts(platform, universe)
-    yield dg.AssetCheckResult(
-        check_name="champion_beats_its_baselines",
-        passed=any(better for _, better in verdicts),
-        severity=dg.AssetCheckSeverity.WARN,
-        description="Its kind of model in the benchmark. A warning is an honest result, no fault.",
-        metadata={"verdicts": dg.MetadataValue.json([text for text, _ in verdicts])},
-    )
-
-
-def _candidate(platform: Platform, universe: str) -> str:
-    """The version that was asked for last; the best ones of searches were not asked for."""
-    rows = TableReader(platform.lake, "checkpoints").read(where={"universe": universe}).to_pylist()
-    rows = [row for row in rows if row["launched_at"] is not None]
-    if not rows:
-        raise ModelError(f"{universe} has no trained version. Materialise `checkpoint` first.")
-    version: str = max(rows, key=lambda row: row["launched_at"])["version"]
-    return version
-
-
-def _gate(
-    platform: Platform, experiment: "Experiment", universe: str, candidate: str, layout: Splits
-) -> str:
-    """Let the candidate through, or not; write it down, and return why."""
-    from crypto_nn.inference import registry
-
-    before, now = registry.champion_of(platform.models, universe), platform.now()
-    stores = (platform.lake, platform.models)
-    if before is None:
-        reason = "the first version of this universe"
-        registry.promote(*stores, universe, candidate, reason, now)
-    elif before.version == candidate:
-        reason = "the same version as before"
-    else:
-        verdict = _judge(platform, experiment, universe, candidate, before.version, layout)
-        reason = verdict.reason
-        act = registry.promote if verdict.promote else registry.keep
-        act(*stores, universe, candidate, reason, now)
-    return reason
-
-
-def _benchmark_verdicts(platform: Platform, universe: str) -> list[tuple[str, bool]]:
-    """What the benchmark says of each model and horizon, and whether it beats every baseline."""
-    from crypto_nn.benchmark.leaderboard import standings
-
-    report = TableReader(platform.lake, "benchmark_report").read(where={"universe": universe})
-    return [
-        (f"{each.model}, {each.horizon}m: {each.verdict.text}", bool(each.verdict.better))
-        for each in standings(report)
-        if not each.is_baseline
-    ]
-
-
-def _judge(
-    platform: Platform,
-    experiment: "Experiment",
-    universe: str,
-    candidate: str,
-    champion: str,
-    layout: Splits,
-) -> "Verdict":
-    from crypto_nn.benchmark.gate import Verdict, judge
-    from crypto_nn.inference.predictor import ModelInference
-    from crypto_nn.training.dataset import load_panel
-
-    role = layout.nightly.role(CALIBRATION)
-    feature_set = platform.feature_set(experiment)
-    try:
-        before = ModelInference.load(platform.models, champion, feature_set.fingerprint)
-    except (ModelError, FeatureError) as error:
-        return Verdict(True, f"the champion can no longer answer: {error}")
-    versions = [ModelInference.load(platform.models, candidate), before]
-    window = max(version.reach for version in versions)
-    panel = load_panel(
-        platform.lake,
-        experiment.members(universe),
-        feature_set.names,
-        role.start - window * MINUTE,
-        role.end,
-    )
-    fresh = max(version.fold.role(VALIDATION).end for version in versions)
-    fair_N = rows_of(layout.nightly, CALIBRATION, panel.ts_N, panel.t1_NH) & (panel.ts_N >= fresh)
-    ends = panel.window_ends(window)
-    ends = ends[fair_N[ends]]
-    if not len(ends):
-        return Verdict(False, "kept: it has learned from the days on which both are compared")
-    ours, theirs = (version.predict(panel, ends) for version in versions)
-    days = panel.ts_N[ends].astype("datetime64[D]")
-    k = versions[0].k if experiment.labels.kind == "volatility" else None
-    classes_NH = panel.classes_NH if k is None else panel.classes_at(k)
-    return judge(ours, theirs, classes_NH[ends], days, experiment.gate)
+_PROBABILITIES = ("p_down", "p_flat", "p_up")
 
 
 @dg.asset(
@@ -166,8 +39,10 @@ def _judge(
     group_name="serving",
     kinds={"pytorch", "duckdb"},
     owners=["team:ml"],
+    freshness_policy=freshness.policy(daily=True),
     check_specs=[
-        dg.AssetCheckSpec("predictions_are_probabilities", asset="predictions", blocking=True)
+        dg.AssetCheckSpec("predictions_are_probabilities", asset="predictions", blocking=True),
+        dg.AssetCheckSpec("predictions_are_complete", asset="predictions", blocking=True),
     ],
 )
 def predictions(
@@ -185,6 +60,7 @@ def predictions(
     feature_set = platform.feature_set(experiment)
     counts = {"rows": 0, "odd": 0, "in_sample": 0}
     used: dict[str, str] = {}
+    due: dict[tuple[str, str], _Predicted] = {}
 
     def compute() -> Iterator[Tables]:
         for symbol, months in by_symbol(context.partition_keys, "month").items():
@@ -193,12 +69,12 @@ def predictions(
             model = ModelInference.load(platform.models, version, feature_set.fingerprint)
             used[symbol] = version
             for month in months:
-                table = _predict_month(platform, model, feature_set.names, symbol, month)
-                sums = sum(table[f"p_{name}"].to_numpy() for name in ("down", "flat", "up"))
-                counts["rows"] += table.num_rows
-                counts["odd"] += int((~np.isclose(sums, 1, atol=1e-6)).sum())
-                counts["in_sample"] += int(table["in_sample"].to_numpy(zero_copy_only=False).sum())
-                yield Tables({"symbol": symbol, "month": month}, {"predictions": table})
+                found = _predict_month(platform, model, symbol, month)
+                table, made, due[symbol, month] = found.table, found.made, found.without_rows()
+                _count(counts, table)
+                rows = {"predictions": table, TABLE: made.to_arrow()}
+                keys = {"symbol": symbol, "month": month}
+                yield Tables(keys, rows, own={TABLE: made.partition})
                 _mirror(platform, table, symbol, month)  # the lake has it now
 
     def describe() -> dict[str, Any]:
@@ -206,10 +82,64 @@ def predictions(
         return told | platform.mirror.metadata()
 
     yield dg.Output(Partitions(compute(), describe))
-    yield dg.AssetCheckResult(
+    yield _oddness(counts)
+    yield _completeness(platform, due.values())
+
+
+def _count(counts: dict[str, int], table: pa.Table) -> None:
+    sums = sum(table[name].to_numpy() for name in _PROBABILITIES)
+    counts["rows"] += table.num_rows
+    counts["odd"] += int((~np.isclose(sums, 1, atol=1e-6)).sum())
+    counts["in_sample"] += int(table["in_sample"].to_numpy(zero_copy_only=False).sum())
+
+
+def _oddness(counts: dict[str, int]) -> dg.AssetCheckResult:
+    """`predictions_are_probabilities`: those of a minute and horizon sum to one."""
+    return dg.AssetCheckResult(
         check_name="predictions_are_probabilities",
         passed=counts["odd"] == 0,
         metadata={"rows": counts["rows"], "rows_that_do_not_sum_to_one": counts["odd"]},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Predicted:
+    """The predictions of a symbol's month, what they were made of, and the minutes they are due at.
+
+    Attributes:
+        due_N: every minute with an unbroken window.
+        horizons: minutes ahead; at each minute all of them are due.
+    """
+
+    table: pa.Table
+    made: Made
+    due_N: Times
+    horizons: tuple[int, ...]
+
+    def without_rows(self) -> "_Predicted":
+        """What has to be known once they are stored."""
+        return replace(self, table=self.table.slice(0, 0))
+
+
+def _completeness(platform: Platform, due: Iterable[_Predicted]) -> dg.AssetCheckResult:
+    """`predictions_are_complete`: the table has each minute with an unbroken window, once."""
+    counts = {"windows": 0, "rows": 0, "absent": 0, "not_due_or_doubled": 0}
+    for month in due:
+        where = {"symbol": month.made.symbol, "month": month.made.month}
+        stored = platform.lake.read("predictions", ("ts", "horizon"), where)
+        ts_R, horizon_R = stored["ts"].to_numpy(), stored["horizon"].to_numpy()
+        counts["windows"] += len(month.due_N)
+        counts["rows"] += len(ts_R)
+        there = 0
+        for horizon in month.horizons:
+            found = np.intersect1d(month.due_N, ts_R[horizon_R == horizon])
+            counts["absent"] += len(month.due_N) - len(found)
+            there += len(found)
+        counts["not_due_or_doubled"] += len(ts_R) - there
+    return dg.AssetCheckResult(
+        check_name="predictions_are_complete",
+        passed=not counts["absent"] and not counts["not_due_or_doubled"],
+        metadata=counts,
     )
 
 
@@ -224,17 +154,24 @@ def _mirror(platform: Platform, table: pa.Table, symbol: str, month: str) -> Non
 
 
 def _predict_month(
-    platform: Platform, model: "ModelInference", names: tuple[str, ...], symbol: str, month: str
-) -> pa.Table:
+    platform: Platform, model: "ModelInference", symbol: str, month: str
+) -> _Predicted:
     from crypto_nn.training.dataset import load_panel
 
+    snapshot = platform.lake.snapshot()  # features and bars of one moment
+    bars = WindowBars(platform, symbol, snapshot)
     start, end = month_bounds(month)
-    panel = load_panel(platform.lake, [symbol], names, start - model.reach * MINUTE, end)
+    before = start - model.reach * MINUTE
+    panel = load_panel(platform.lake, [symbol], bars.feature_set.names, before, end, snapshot)
     ends = panel.window_ends(model.reach)
     ends = ends[panel.ts_N[ends] >= start]
     if not len(panel):
         raise ModelError(f"There are no features of {symbol} in {month}. Ingest that month first.")
-    return _prediction_table(model, panel, ends, symbol, month)
+    table = _prediction_table(model, panel, ends, symbol, month)
+    content = hash_of(*(table[name].to_numpy() for name in ("ts", "horizon", *_PROBABILITIES)))
+    answered = (model.version, model.reach)
+    made = record(bars, month, answered, panel.ts_N[-1], content, platform.now())
+    return _Predicted(table, made, panel.ts_N[ends], panel.horizons)
 
 
 def _prediction_table(

@@ -1,6 +1,7 @@
 """Is it still true: drift of a day, and how the champion does."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,18 @@ import pyarrow as pa
 
 from crypto_nn import pictures
 from crypto_nn.bars.calendar import TS, day_bounds
+from crypto_nn.defs import freshness
+from crypto_nn.defs.drift_reports import decided_days
 from crypto_nn.defs.io_managers import Partitions, TableReader, Tables
 from crypto_nn.defs.partitions import EXPERIMENT, dimensions, symbol_days, universes
 from crypto_nn.defs.resources import Platform
+from crypto_nn.defs.watch import watch
 from crypto_nn.features.labels import MINUTE
 from crypto_nn.features.splits import CALIBRATION, TRAIN
 
 if TYPE_CHECKING:
+    from crypto_nn.defs.watch import Watched
+    from crypto_nn.experiments import Experiment
     from crypto_nn.features.panel import Panel
     from crypto_nn.inference.predictor import ModelInference
     from crypto_nn.monitoring.days import DayBlocks
@@ -30,55 +36,100 @@ SHOWN_COLUMNS = 20
 @dg.asset(
     partitions_def=symbol_days,
     deps=[
-        dg.AssetDep("features", partition_mapping=dg.AllPartitionMapping()),
-        dg.AssetDep("champion", partition_mapping=dg.AllPartitionMapping()),
+        dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping())
+        for name in ("features", "labels", "champion")
     ],
     io_manager_key="lake",
     group_name="monitoring",
     kinds={"duckdb", "evidently"},
     owners=["team:ml"],
-    code_version=EXPERIMENT.digest("drift"),
-    check_specs=[dg.AssetCheckSpec("drift_is_below_its_threshold", asset="drift_report")],
+    freshness_policy=freshness.policy(daily=True),
+    code_version=EXPERIMENT.digest("drift", "monitor"),
+    check_specs=[
+        dg.AssetCheckSpec("drift_is_below_its_threshold", asset="drift_report"),
+        dg.AssetCheckSpec("champion_is_as_good_as_before", asset="drift_report"),
+    ],
 )
 def drift_report(
     context: dg.AssetExecutionContext, platform: Platform
 ) -> Iterator[dg.Output[Partitions] | dg.AssetCheckResult]:
-    """How far the day's features have moved from those the champion learned from.
+    """How far the day has moved from what the champion learned from, and whether it does worse.
 
-    `drift_score` is the largest statistic over all features divided by its quantile calibrated on
-    whole days: above 1 is drift at the stated rate of false alarms. Evidently's page lies beside.
+    `drift_score` is the largest statistic over all features, predictions and losses divided by its
+    quantile calibrated on whole days: above 1 is drift at the stated rate of false alarms.
+    Evidently's page lies beside. `evidence` is what all days so far say against the champion.
     """
-    from crypto_nn.inference import registry
-    from crypto_nn.inference.predictor import ModelInference
-    from crypto_nn.monitoring.drift import Reference, compare
-
     key = dimensions(context.partition_key)
     symbol, day = key["symbol"], key["day"]
     experiment = platform.experiment()
     names = platform.feature_set(experiment).names
-    universe = experiment.universe_of(symbol)
-    version = registry.resolve(platform.models, f"champion:{universe}")
-    model = ModelInference.load(platform.models, version)
+    model = _champion(platform, experiment, symbol)
+    version = model.version
     learned = _learned_from(platform, model, symbol, names, experiment.drift.reference_days)
     today = _features_between(platform, symbol, names, *day_bounds(day))
-    report = compare(
-        Reference(symbol, version, learned),
-        today,
-        experiment.drift,
-        day=day,
-        made_at=platform.now(),
-    )
+    watched = watch(platform, experiment, model, symbol, day)
+    report = _compare(platform, experiment, (symbol, day, version), (learned, today), watched)
     page = platform.reports / "drift" / symbol / f"{day}.html"
     shown = _evidently(learned, today, report, page) if experiment.drift.evidently else {}
+    tables = report.to_arrow() | {"model_monitor": watched.table(symbol, version, report.made_at)}
+    where = {"symbol": symbol, "day": day}
+    own = {"model_monitor": where | {"model_version": version}}
     yield dg.Output(
-        Partitions([Tables({"symbol": symbol, "day": day}, report.to_arrow())]),
-        metadata=_describe(report) | shown,
+        Partitions([Tables(where, tables, own)]),
+        metadata=_describe(report) | watched.metadata() | shown,
     )
     yield dg.AssetCheckResult(
         check_name="drift_is_below_its_threshold",
         passed=not report.drifted,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"drift_score": report.drift_score, "threshold": report.threshold},
+    )
+    yield watched.check()
+
+
+def _champion(platform: Platform, experiment: "Experiment", symbol: str) -> "ModelInference":
+    from crypto_nn.inference import registry
+    from crypto_nn.inference.predictor import ModelInference
+
+    universe = experiment.universe_of(symbol)
+    version = registry.resolve(platform.models, f"champion:{universe}")
+    return ModelInference.load(platform.models, version)
+
+
+def _compare(
+    platform: Platform,
+    experiment: "Experiment",
+    whose: tuple[str, str, str],
+    features: tuple["DayBlocks", "DayBlocks"],
+    watched: "Watched",
+) -> "DriftReport":
+    """Features, answers and losses of the day against those before it, with the budget spent."""
+    from crypto_nn.monitoring.budget import with_budget
+    from crypto_nn.monitoring.drift import Reference, compare
+
+    symbol, day, version = whose
+    learned, today = (watched.beside(blocks) for blocks in features)
+    reference = Reference(symbol, version, learned)
+    report = compare(
+        reference,
+        today,
+        experiment.drift,
+        day=day,
+        made_at=platform.now(),
+        clock=_clock_columns(platform, experiment),
+    )
+    report = replace(report, evidence=watched.evidence)
+    return with_budget(report, decided_days(platform.lake, symbol), experiment.drift)
+
+
+def _clock_columns(platform: Platform, experiment: "Experiment") -> tuple[str, ...]:
+    """The columns that tell the time and nothing else: they say nothing of the market."""
+    from crypto_nn.features.columns import Clock
+
+    return tuple(
+        feature.name
+        for feature in platform.feature_set(experiment).features
+        if all(isinstance(output.indicator, Clock) for output in feature.outputs)
     )
 
 
@@ -127,6 +178,7 @@ def _describe(report: "DriftReport") -> dict[str, Any]:
         "effect": report.effect,
         "reference_days": report.reference_days,
         "verdict": report.reason,
+        "alarm_budget": report.alarm_budget,
         "nominal_false_alarm_rate": report.alpha,
         "measured_false_alarm_rate": dg.MetadataValue.float(report.false_alarm_rate),
         "forward_alarm_rate": dg.MetadataValue.float(report.forward_alarm_rate),
@@ -144,8 +196,11 @@ def _evidently(
     if not len(learned.ts_N) or not len(today.ts_N):
         return {"evidently": f"no page: {report.reason}"}
     before, now = (pd.DataFrame(each.x_NF, columns=list(each.names)) for each in (learned, today))
-    write_html(before, now, page)
-    return {"evidently": dg.MetadataValue.path(str(page))}
+    written = write_html(before, now, page)
+    return {
+        "evidently": dg.MetadataValue.path(str(page)),
+        "evidently_json": dg.MetadataValue.path(str(written.json_path)),
+    }
 
 
 @dg.asset(
@@ -155,8 +210,11 @@ def _evidently(
     group_name="monitoring",
     kinds={"duckdb"},
     owners=["team:ml"],
+    check_specs=[dg.AssetCheckSpec("metrics_are_whole", asset="model_metrics")],
 )
-def model_metrics(context: dg.AssetExecutionContext, platform: Platform) -> dg.Output[Partitions]:
+def model_metrics(
+    context: dg.AssetExecutionContext, platform: Platform
+) -> Iterator[dg.Output[Partitions] | dg.AssetCheckResult]:
     """How the champion does on what it was not trained on: accuracy, skill, latency, drift.
 
     From the calibration days to the newest label; the majority's accuracy stands beside its own.
@@ -191,13 +249,29 @@ def model_metrics(context: dg.AssetExecutionContext, platform: Platform) -> dg.O
 
     shown = ("symbol", "horizon", "accuracy", "majority", "log_loss_skill", "rows")
     records = [dg.TableRecord({name: row[name] for name in shown}) for row in rows]
-    return dg.Output(
+    yield dg.Output(
         Partitions(store(), platform.mirror.metadata),
         metadata={
             "version": version,
             "latency_ms": latency_ms,
             "scores": dg.MetadataValue.table(records),
         },
+    )
+    yield whole(rows)
+
+
+def whole(rows: list[dict[str, Any]]) -> dg.AssetCheckResult:
+    """Whether each symbol and horizon was measured, on some rows and with finite figures."""
+    figures = ("accuracy", "majority", "log_loss_skill", "latency_ms")
+    torn = [
+        f"{row['symbol']} {row['horizon']}m"
+        for row in rows
+        if not row["rows"] or not all(np.isfinite(row[name]) for name in figures)
+    ]
+    return dg.AssetCheckResult(
+        check_name="metrics_are_whole",
+        passed=bool(rows) and not torn,
+        metadata={"rows": len(rows), "not_measured": ", ".join(torn) or "none"},
     )
 
 

@@ -6,11 +6,13 @@ while it runs, and ever more rarely while it fails.
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import UTC
 
 import dagster as dg
 import numpy as np
 
 from crypto_nn.bars.calendar import month_bounds, shift_month
+from crypto_nn.defs.claims import unclaimed
 from crypto_nn.defs.lineage import ASSETS
 from crypto_nn.defs.outlook import Stale, find_stale, islands, reference_first
 from crypto_nn.defs.resources import Platform
@@ -20,6 +22,9 @@ from crypto_nn.store.lineage import Made, digest, read_ledger
 JOB = "refresh_bars"
 KEY = "repair"
 """The tag that names what a run repairs."""
+
+ASKED_AT = "asked_at"
+"""The tag that tells when a run was asked for, by the platform's clock (UTC)."""
 
 MAX_BOXES = 6  # repairs asked for at once; what is left comes at the next tick
 ACTIVE = [
@@ -51,7 +56,7 @@ class Box:
     live: bool
     key: str
 
-    def request(self, run_key: str) -> dg.RunRequest:
+    def request(self, run_key: str, now: np.datetime64) -> dg.RunRequest:
         """The run that refreshes it; assets whose inputs have not changed do no work in it."""
         first, last = (
             dg.MultiPartitionKey({"symbol": self.symbol, "month": month})
@@ -66,6 +71,7 @@ class Box:
                 "symbol": self.symbol,
                 "reason": "live" if self.live else "missing" if self.fetch else "changed",
                 KEY: self.key,
+                ASKED_AT: str(now),
             },
         )
 
@@ -142,6 +148,7 @@ def requests(
     experiment: Experiment,
     this: str,
     live_key: str | None,
+    who: str,
 ) -> Iterator[dg.RunRequest]:
     """The runs to launch now.
 
@@ -149,7 +156,19 @@ def requests(
         this: the month in which it is now.
         live_key: names the tick in the run keys of live boxes; None leaves those out, and with
             them all symbols of which nothing is on record yet.
+        who: the schedule or sensor that asks; what the other has just asked for is left out.
     """
+    now = platform.now()
+    yield from unclaimed(instance, who, _due(platform, instance, experiment, this, live_key), now)
+
+
+def _due(
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    experiment: Experiment,
+    this: str,
+    live_key: str | None,
+) -> Iterator[dg.RunRequest]:
     now = platform.now()
     busy = busy_symbols(instance, now)
     known = {symbol for _, symbol, _ in read_ledger(platform.lake)}
@@ -162,12 +181,15 @@ def requests(
     for box in boxes(platform, experiment, wanted, this):
         if box.live:
             if live_key is not None:
-                yield box.request(f"refresh-{box.symbol}-{live_key}")
+                yield box.request(f"refresh-{box.symbol}-{live_key}", now)
             continue
-        attempts = _attempts(instance, box.key)
-        if repairs < MAX_BOXES and _may_try(attempts, now):
+        attempts = instance.get_run_records(
+            dg.RunsFilter(job_name=JOB, tags={KEY: box.key}), limit=50
+        )
+        if repairs < MAX_BOXES and may_try([asked_at(each) for each in attempts], now):
             repairs += 1
-            yield box.request(f"{KEY}-{box.symbol}-{box.key}-{len(attempts)}")
+            last = max(attempts, key=asked_at).dagster_run.run_id if attempts else "first"
+            yield box.request(f"{KEY}-{box.symbol}-{box.key}-{last[:8]}", now)
 
 
 def busy_symbols(instance: dg.DagsterInstance, now: np.datetime64) -> set[str]:
@@ -175,20 +197,14 @@ def busy_symbols(instance: dg.DagsterInstance, now: np.datetime64) -> set[str]:
     busy = set()
     for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE), limit=1000):
         run = record.dagster_run
-        if run.job_name in (JOB, "__ASSET_JOB") and now - _created(record) < STUCK:
+        if run.job_name in (JOB, "__ASSET_JOB") and now - asked_at(record) < STUCK:
             start = run.tags.get("dagster/asset_partition_range_start", "")
             whole = run.tags.get("dagster/partition/symbol") or start.partition("|")[2]
             busy.add(run.tags.get("symbol") or whole)
     return busy
 
 
-def _attempts(instance: dg.DagsterInstance, key: str) -> list[np.datetime64]:
-    """When the same box was asked for before."""
-    records = instance.get_run_records(dg.RunsFilter(job_name=JOB, tags={KEY: key}), limit=50)
-    return [_created(record) for record in records]
-
-
-def _may_try(attempts: list[np.datetime64], now: np.datetime64) -> bool:
+def may_try(attempts: list[np.datetime64], now: np.datetime64) -> bool:
     """After one attempt wait an hour, after two two, after three four, at most a day."""
     if not attempts:
         return True
@@ -196,5 +212,8 @@ def _may_try(attempts: list[np.datetime64], now: np.datetime64) -> bool:
     return bool(now - max(attempts) >= min(wait, LONGEST_WAIT))
 
 
-def _created(record: dg.RunRecord) -> np.datetime64:
-    return np.datetime64(record.create_timestamp.replace(tzinfo=None), "us")
+def asked_at(record: dg.RunRecord) -> np.datetime64:
+    """When a run was asked for (µs, UTC): by its tag, else when Dagster wrote it down."""
+    told = record.dagster_run.tags.get(ASKED_AT)
+    created = record.create_timestamp.astimezone(UTC).replace(tzinfo=None)
+    return np.datetime64(told or created, "us")

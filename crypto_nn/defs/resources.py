@@ -9,6 +9,7 @@ import dagster as dg
 import numpy as np
 from pydantic import Field
 
+from crypto_nn.defs.dead_runs import mark_process
 from crypto_nn.environment import catalogue, home, yaml_in_force
 from crypto_nn.experiments import Experiment
 from crypto_nn.monitoring.alerts import Alerts
@@ -37,6 +38,11 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     home: str = Field(default_factory=lambda: str(home()), description="CRYPTO_NN_HOME.")
 
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Where this is for a run, write down that this process executes it."""
+        if context.run is not None and context.instance is not None:
+            mark_process(context.instance, context.run.run_id)
+
     def experiment(self, overrides: Overrides | None = None) -> Experiment:
         """The YAML's experiment, with this run's overrides."""
         experiment = Experiment.load(yaml_in_force())
@@ -59,9 +65,13 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def alerts(self) -> Alerts:
-        """What tells a person: the log, and the webhook of the YAML where there is one."""
-        spool = Path(self.home) / "alerts_spool"
-        return Alerts(self.experiment().alerts, spool, LakeLedger(self.lake))
+        """What tells a person: the log, and the channels of the YAML."""
+        config = self.experiment().alerts
+        return Alerts(config, Path(self.home) / "alerts_spool", self._told, now=self.now)
+
+    @cached_property
+    def _told(self) -> LakeLedger:
+        return LakeLedger(self.lake)
 
     @cached_property
     def mirror(self) -> Mirror:

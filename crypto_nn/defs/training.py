@@ -2,13 +2,17 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pyarrow as pa
+from filelock import FileLock, Timeout
 
 from crypto_nn import pictures
+from crypto_nn.defs.governor import note_decision
 from crypto_nn.defs.io_managers import Partitions, TableReader, Tables
 from crypto_nn.defs.partitions import EXPERIMENT, universes
 from crypto_nn.defs.resources import Overrides, Platform
@@ -18,7 +22,7 @@ from crypto_nn.features.labels import MINUTE
 from crypto_nn.features.splits import Fold, Splits
 from crypto_nn.pictures.document import Drawing
 from crypto_nn.pictures.document_html import to_html
-from crypto_nn.store.atomic import write_bytes
+from crypto_nn.store.atomic import make_folder, write_bytes
 from crypto_nn.store.runs import KNOWN, recorded
 from crypto_nn.training.inspected import INSPECTION, Inspection
 from crypto_nn.training.progress import told_in_lines
@@ -26,6 +30,9 @@ from crypto_nn.training.record import Lineage, Recipe, TrainedVersion
 
 if TYPE_CHECKING:
     from crypto_nn.features.panel import Panel
+
+LOCKS = "locks"
+LOOK_S = 0.2  # how often who waits looks whether the other has ended
 
 
 def recipe_of(experiment: Experiment, platform: Platform) -> Recipe:
@@ -45,6 +52,7 @@ def recipe_of(experiment: Experiment, platform: Platform) -> Recipe:
     group_name="training",
     kinds={"pytorch"},
     owners=["team:ml"],
+    pool="training",
     code_version=EXPERIMENT.digest("model", "training", "labels"),
     check_specs=[
         dg.AssetCheckSpec(
@@ -62,6 +70,7 @@ def checkpoint(
     """
     from crypto_nn.inference.predictor import ModelInference
 
+    note_decision(context, platform)
     universe = context.partition_key
     experiment = platform.experiment(config)
     fold = Splits.from_arrow(splits.read(where={"universe": universe})).nightly
@@ -95,20 +104,41 @@ def _train(
         panel = load_panel(platform.lake, members, names, start, fold.end, snapshot)
         version = version_id(prepare(panel, fold, recipe), recipe)
         run["version"] = version
-        if version in platform.models.versions(recipe.model):
-            context.log.info("%s exists already: same data, settings and code.", version)
-            trained = reload_version(platform.models, recipe.model, version)
-            run["state"] = KNOWN
-        else:
-            parent = parent_of(platform, universe)
-            lineage = Lineage(snapshot, parent, universe, experiment.digest())
-            begin = _pretrained(platform, recipe)
-            tell = told_in_lines(context.log.info)
-            trained = train_version(panel, fold, recipe, platform.work, lineage, tell, begin)
-            platform.models.save(trained.model, trained.version, trained.files)
-            shutil.rmtree(platform.work / version, ignore_errors=True)
+        with alone_with(platform.work, version, context.log.info):
+            if platform.models.has(recipe.model, version):
+                context.log.info("%s exists already: same data, settings and code.", version)
+                trained = reload_version(platform.models, recipe.model, version)
+                run["state"] = KNOWN
+            else:
+                parent = parent_of(platform, universe)
+                lineage = Lineage(snapshot, parent, universe, experiment.digest())
+                begin = _pretrained(platform, recipe)
+                tell = told_in_lines(context.log.info)
+                trained = train_version(panel, fold, recipe, platform.work, lineage, tell, begin)
+                platform.models.save(trained.model, trained.version, trained.files)
+                shutil.rmtree(platform.work / version, ignore_errors=True)
         run |= _outcome(trained)
     return trained, panel
+
+
+@contextmanager
+def alone_with(work: Path, version: str, tell: Callable[[str], None]) -> Iterator[None]:
+    """Be the only process of this machine that trains a version; wait for another that does.
+
+    Whoever waited finds the version in the store. A process that was killed lets go by itself, and
+    who comes after it goes on from its last checkpoint.
+    """
+    make_folder(work / LOCKS)
+    lock = FileLock(work / LOCKS / f"{version}.lock", poll_interval=LOOK_S)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        tell(f"Another run is training {version}; this one waits for it.")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _facts(

@@ -46,11 +46,13 @@ universe_models = dg.MultiPartitionsDefinition({"universe": universes, "model": 
     group_name="training",
     kinds={"optuna", "pytorch"},
     owners=["team:ml"],
+    pool="tuning",
     code_version=EXPERIMENT.digest("tuning", "model", "training", "labels"),
+    check_specs=[dg.AssetCheckSpec("study_counts_every_trial", asset="tuning_study")],
 )
 def tuning_study(
     context: dg.AssetExecutionContext, platform: Platform, config: Overrides, splits: TableReader
-) -> dg.Output[Partitions]:
+) -> Iterator[dg.Output[Partitions] | dg.AssetCheckResult]:
     """A search for better settings of a model, judged on validation rows alone.
 
     The same rows, space and code are the same study: a second run goes on where it stopped. Each
@@ -62,7 +64,34 @@ def tuning_study(
     experiment = of_model(platform.experiment(config), model)
     made = Splits.from_arrow(splits.read(where={"universe": universe}))
     search = Search(context, platform, experiment, universe, made)
-    return dg.Output(Partitions(search.parts(), search.describe))
+    yield dg.Output(Partitions(search.parts(), search.describe))
+    where = {"universe": universe, "model": model}
+    newest = platform.lake.read("tuning_study", where=where).to_pylist()
+    study = max(newest, key=lambda row: row["made_at"])
+    problems = miscounts(platform, study)
+    yield dg.AssetCheckResult(
+        check_name="study_counts_every_trial",
+        passed=not problems,
+        metadata={"study": study["study"], "problems": dg.MetadataValue.json(problems)},
+    )
+
+
+def miscounts(platform: Platform, study: Mapping[str, Any]) -> list[str]:
+    """Where a row of `tuning_study` and the rows of `trials` contradict each other, in words."""
+    where = {"universe": study["universe"], "study": study["study"]}
+    trials = platform.lake.read("trials", where=where).to_pylist()
+    numbers, states = [row["number"] for row in trials], [row["state"] for row in trials]
+    found = [f"{numbers.count(n)} rows of trial {n}" for n in set(numbers) if numbers.count(n) > 1]
+    for state in ("complete", "pruned", "failed"):
+        if states.count(state) != study[state]:
+            found.append(f"{study[state]} trials are {state}, and {states.count(state)} have rows")
+    best = study["best_trial"]
+    if best is not None and (best, "complete") not in zip(numbers, states):
+        found.append(f"the best trial, {best}, is none of the complete ones")
+    version = study["best_version"]
+    if version is not None and version not in platform.models.versions(study["model"]):
+        found.append(f"the best version, {version}, is not in the model store")
+    return found
 
 
 def of_model(experiment: Experiment, model: str) -> Experiment:
@@ -220,9 +249,10 @@ class Search:
         return reports / self.universe / self.experiment.model.name
 
     def write_best(self, params: Mapping[str, Any]) -> None:
-        """The experiment with the best settings; the webhook, a secret, is left out."""
+        """The experiment with the best settings; the addresses of alerts are left out."""
         best = with_params(self.experiment, params).model_dump(mode="json")
-        del best["alerts"]["webhook_url"]
+        for secret in ("webhook_url", "urls", "smtp_url", "heartbeat_url"):
+            del best["alerts"][secret]
         text = yaml.safe_dump(best, sort_keys=False, allow_unicode=True)
         write_bytes(self.folder / "best.yaml", text.encode())
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from crypto_nn.inference.registry import CHAMPION, champion_of
+from crypto_nn.inference.registry import ANSWERS, CHAMPION, challenger_of, champion_of
 from crypto_nn.store.lake import Lake
 from crypto_nn.store.models import ModelStore
 from crypto_nn.store.runs import NAME, RUNNING
@@ -43,8 +43,8 @@ def spent_versions(
     """The versions that may go, oldest first.
 
     Of each universe these stay: the newest `keep`; of each model the one with the lowest
-    validation loss; the best that a search for settings found; and every version that answers or
-    ever answered, so that `rollback` finds it.
+    validation loss; the best that a search for settings found; every version that answers or ever
+    answered, so that `rollback` finds it; and the challenger while it shadows.
     A version that the table `checkpoints` does not know is never touched. Rows of tables stay.
 
     Args:
@@ -93,7 +93,9 @@ def _served(lake: Lake, models: ModelStore) -> set[str]:
     events = lake.read("champion_history", ("universe", "version", "action")).to_pylist()
     champions = [champion_of(models, universe) for universe in {e["universe"] for e in events}]
     answering = {champion.version for champion in champions if champion}
-    return answering | _versions(event for event in events if event["action"] != "keep")
+    shadowing = {challenger_of(models, universe) for universe in {e["universe"] for e in events}}
+    answering |= {challenger.version for challenger in shadowing if challenger}
+    return answering | _versions(event for event in events if event["action"] in ANSWERS)
 
 
 def _found(lake: Lake) -> set[str]:

@@ -63,8 +63,11 @@ def _row(
         name=column.name,
         statistic=float(column.distance_B[-1]),
         effect=size,
+        ks=column.effect.ks,
+        wasserstein=column.effect.wasserstein,
         psi=column.effect.psi,
         chi_square=column.effect.chi_square,
+        cramers_v=column.effect.cramers_v,
         p_value=min(1.0, num_kinds * float(found.p_F[j])),
         score=score,
         drifted=score > config.threshold and size >= config.min_effect,
@@ -84,9 +87,8 @@ def _measure(stack: Stack, j: int, config: DriftConfig) -> Column:
         means_B = statistics.day_means(x_N, block_N, stack.num_days, config.min_rows)
         excess_B = np.maximum(means_B - np.nanmedian(means_B), 0.0)
         return Column(name, excess_B, statistics.mean_effect(means_B), verdict)
-    found = statistics.distances(
-        x_N, block_N, stack.num_days, config.min_rows, config.max_categories
-    )
+    most = len(x_N) if name in stack.categorical else config.max_categories
+    found = statistics.distances(x_N, block_N, stack.num_days, config.min_rows, most)
     if len(found.points_G) == 1:
         return Column(name, np.zeros(stack.num_days), Effect(), "constant")
     effect = statistics.categorical_effect if found.categorical else statistics.numeric_effect

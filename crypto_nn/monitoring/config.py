@@ -16,10 +16,16 @@ class DriftConfig(BaseModel):
         lt=0.5,
         description="False alarms per report, all columns together.",
     )
+    alarms_per_year: int = Field(
+        default=24,
+        ge=0,
+        description="Episodes of drift of a symbol that are told one by one in any 365 days; "
+        "further ones share one alert a month. A report says drifted in any case.",
+    )
     evidently: bool = Field(
         default=True,
-        description="Evidently's page for people is made beside each report; it decides nothing, "
-        "and takes some seconds.",
+        description="Evidently's page and JSON for people are made beside each report; they "
+        "decide nothing, and take some seconds.",
     )
     threshold: float = Field(
         default=1.0,
@@ -40,6 +46,11 @@ class DriftConfig(BaseModel):
         description="Rank weekends among weekends and weekdays among weekdays, where there are "
         "min_reference_days of them; or rank each day among all days.",
     )
+    ignore: tuple[str, ...] = Field(
+        default=(),
+        description="Columns that take no part in drift. Those of features that tell the time "
+        "alone never do.",
+    )
     max_rows_per_day: int = Field(
         default=1440, ge=1, description="Longer days are thinned to every k-th row."
     )
@@ -52,7 +63,8 @@ class DriftConfig(BaseModel):
         default=0.5,
         ge=0,
         le=1,
-        description="Days with a smaller share of the median day's rows are not compared.",
+        description="A day with a smaller share of the median reference day's rows is not "
+        "compared; nor a reference day, once cut to the minutes that the day has.",
     )
     min_column_share: float = Field(
         default=0.8, ge=0, le=1, description="A column must have values on this share of the days."

@@ -1,7 +1,7 @@
 """What is watched, cut into whole UTC days."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -15,6 +15,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Matrix = NDArray[np.floating[Any]]
 Days = NDArray[np.datetime64]
+
+MINUTES = 1440  # of a day
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +33,15 @@ class DayBlocks:
         kinds: what each column is: a "feature" the model sees; a "prediction" it makes, such as a
             class probability; "performance", a loss per row where higher is worse (log-loss, or
             1 where the predicted class was wrong), NaN while the label has not matured.
+        categorical: columns whose values are codes, compared by their shares however many
+            there are; others are where they have few distinct values.
     """
 
     ts_N: NDArray[np.datetime64]
     x_NF: Matrix
     names: tuple[str, ...]
     kinds: tuple[Kind, ...]
+    categorical: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         due = (len(self.ts_N), len(self.names))
@@ -87,24 +92,39 @@ class DayBlocks:
             columns.append(x_NF)
         names = tuple(name for part in parts for name in part.names)
         kinds = tuple(kind for part in parts for kind in part.kinds)
-        return cls(ts_N, np.concatenate(columns, axis=1), names, kinds)
+        categorical = frozenset().union(*(part.categorical for part in parts))
+        return cls(ts_N, np.concatenate(columns, axis=1), names, kinds, categorical)
 
     def rows(self, picked: NDArray[np.bool_] | NDArray[np.int64]) -> "DayBlocks":
         """The rows at these positions, or where this mask is true."""
-        return DayBlocks(self.ts_N[picked], self.x_NF[picked], self.names, self.kinds)
+        return replace(self, ts_N=self.ts_N[picked], x_NF=self.x_NF[picked])
 
-    def of_kind(self, kind: Kind) -> "DayBlocks":
-        """The columns of one kind, and the rows on which any of them has a value."""
-        columns = [j for j, each in enumerate(self.kinds) if each == kind]
+    def of_kind(self, kind: Kind, without: Collection[str] = ()) -> "DayBlocks":
+        """The columns of one kind, and the rows on which any of them has a value.
+
+        Args:
+            kind: which.
+            without: names that are left out.
+        """
+        columns = [
+            j
+            for j, (each, name) in enumerate(zip(self.kinds, self.names, strict=True))
+            if each == kind and name not in without
+        ]
         x_NF = self.x_NF[:, columns]
         names = tuple(self.names[j] for j in columns)
-        part = DayBlocks(self.ts_N, x_NF, names, (kind,) * len(columns))
+        part = replace(self, x_NF=x_NF, names=names, kinds=(kind,) * len(columns))
         known: NDArray[np.bool_] = np.asarray(np.isfinite(x_NF).any(axis=1))
         return part if known.all() else part.rows(known)
 
     def day_N(self) -> Days:
         """The UTC day of each row."""
         return self.ts_N.astype("datetime64[D]")
+
+    def minute_N(self) -> NDArray[np.int64]:
+        """The minute of each row, counted from 1970; modulo 1440 it is that of the UTC day."""
+        minute_N: NDArray[np.int64] = self.ts_N.astype("datetime64[m]").astype(np.int64)
+        return minute_N
 
     def on(self, days: Days) -> "DayBlocks":
         """The rows of these days."""

@@ -1,6 +1,6 @@
 """How often the alarm rings in vain, and how often it rings when it should."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +49,29 @@ class Rate:
         low = float(beta.ppf(0.025, count, trials - count + 1)) if count else 0.0
         high = float(beta.ppf(0.975, count + 1, trials - count)) if count < trials else 1.0
         return cls(count, trials, low, high)
+
+    def upper(self, confidence: float) -> float:
+        """One-sided exact upper bound of the rate (Clopper and Pearson 1934)."""
+        return _upper(self.count, self.trials, confidence)
+
+
+def largest_bound(trials: int, num_series: int, level: float = 0.05) -> float:
+    """The upper bound that an alarm of exactly this level may show by chance alone.
+
+    `num_series` alarms, each measured on so many windows and bounded at 1 − 0.05 / num_series,
+    have all their bounds at or below it in at least 95 of 100 sets. What is above has a rate
+    above its level.
+    """
+    from scipy.stats import binom
+
+    confidence = 1 - 0.05 / num_series
+    return _upper(int(binom.ppf(confidence, trials, level)), trials, confidence)
+
+
+def _upper(count: int, trials: int, confidence: float) -> float:
+    from scipy.stats import beta
+
+    return float(beta.ppf(confidence, count + 1, trials - count)) if count < trials else 1.0
 
 
 def normal(rng: np.random.Generator, rows: int, columns: int) -> Float:
@@ -108,8 +131,8 @@ class Window:
     rows_per_day: int = 200
     columns: int = 5
 
-    def draw(self, stream: Stream, seed: int) -> Float:
-        """(days + 1, rows, columns) values, all from one unbroken stream."""
+    def draw(self, stream: Stream, seed: int | Sequence[int]) -> Float:
+        """(days + 1, rows, columns) values, all from one unbroken stream of this seed alone."""
         rng = np.random.default_rng(seed)
         x_NF = stream(rng, (self.days + 1) * self.rows_per_day, self.columns)
         return x_NF.reshape(self.days + 1, self.rows_per_day, self.columns)

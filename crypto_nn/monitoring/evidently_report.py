@@ -1,9 +1,11 @@
 """A drift page for people, by Evidently. The alarm is decided elsewhere (`drift.compare`)."""
 
 import html
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,12 +26,14 @@ class Page:
 
     Attributes:
         path: the HTML file; it needs no network.
+        json_path: the same figures as JSON, beside it; strict JSON, null where there is no number.
         columns: the columns on it.
         left_out: columns that cannot be shown, each with the reason.
         size_bytes: of the file.
     """
 
     path: Path
+    json_path: Path
     columns: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]
     size_bytes: int
@@ -41,14 +45,18 @@ def write_html(
     path: Path,
     *,
     max_rows: int = 5000,
-    max_columns: int = 100,
+    max_columns: int = 90,
     seed: int = 0,
 ) -> Page:
-    """Write Evidently's data drift page of two frames with numeric columns.
+    """Write Evidently's data drift page of two frames with numeric columns, and its JSON beside it.
+
+    Both are of one run. The JSON has Evidently's metrics as they are, `crypto_nn.note` with what
+    they are good for, and `crypto_nn.left_out`.
 
     Columns are put on the reference's mean and standard deviation, since Evidently would damp any
     that moves by less than 0.001; columns empty or constant on the reference or empty today are
-    left out and named on the page. Frames longer than `max_rows` are sampled.
+    left out and named on the page. Frames longer than `max_rows` are sampled. A page takes 3.7 MB
+    and 66 kB for each column, whatever the rows: below 10 MB at `max_columns`.
 
     Raises:
         DriftError: no column can be shown.
@@ -65,10 +73,13 @@ def write_html(
             "Give frames that share a numeric column with values."
         )
     reference, current = _scaled(reference_frame[columns], current_frame[columns])
-    page = _with_banner(_render(reference, current), left_out)
+    snapshot = _run(reference, current)
+    page = _with_banner(str(snapshot.get_html_str(as_iframe=False)), left_out)
     content = page.encode()
+    json_path = path.with_suffix(".json")
+    write_bytes(json_path, _strict_json(snapshot.json(), left_out))
     write_bytes(path, content)
-    return Page(path, tuple(columns), tuple(left_out.items()), len(content))
+    return Page(path, json_path, tuple(columns), tuple(left_out.items()), len(content))
 
 
 def _left_out(reference: pd.DataFrame, current: pd.DataFrame) -> list[tuple[str, str]]:
@@ -104,7 +115,8 @@ def _scaled(reference: pd.DataFrame, current: pd.DataFrame) -> tuple[pd.DataFram
     return (reference - mean) / sd, (current - mean) / sd
 
 
-def _render(reference: pd.DataFrame, current: pd.DataFrame) -> str:
+def _run(reference: pd.DataFrame, current: pd.DataFrame) -> Any:
+    """Evidently's snapshot: numbers and figures of one comparison."""
     os.environ.setdefault("DO_NOT_TRACK", "1")  # before the import, which reads it
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
@@ -113,8 +125,15 @@ def _render(reference: pd.DataFrame, current: pd.DataFrame) -> str:
     reference_set = Dataset.from_pandas(reference, data_definition=definition)
     current_set = Dataset.from_pandas(current, data_definition=definition)
     with np.errstate(invalid="ignore", divide="ignore"):  # a column may stand still for a day
-        snapshot = Report([DataDriftPreset()]).run(current_set, reference_set)
-        return str(snapshot.get_html_str(as_iframe=False))
+        return Report([DataDriftPreset()]).run(current_set, reference_set)
+
+
+def _strict_json(text: str, left_out: dict[str, str]) -> bytes:
+    """Evidently writes NaN and Infinity, which no parser but Python's reads."""
+    found = json.loads(text, parse_constant=lambda _: None)
+    named = {str(name): why for name, why in left_out.items()}
+    found["crypto_nn"] = {"note": _NOTE, "left_out": named}
+    return json.dumps(found, allow_nan=False, indent=1).encode()
 
 
 def _with_banner(page: str, left_out: dict[str, str]) -> str:

@@ -90,14 +90,25 @@ class Effect:
             reference, both without the outer 0.25 % on either side; for categorical columns the
             largest change of a share in standard deviations of that category's indicator.
             At most 100, which also stands for a move of a column that never varied.
+        ks: largest gap between the cumulative distributions of today and of all reference rows
+            (two-sample Kolmogorov–Smirnov statistic); for categorical columns half the sum of
+            the gaps between shares, the largest gap over all sets of categories.
+        wasserstein: mean distance between equal quantiles in standard deviations, of all values,
+            the outermost too; at most 100; 0 for categorical columns, which have no distances.
         psi: population stability index over ten bins of equal reference share (or categories).
-        chi_square: Pearson's statistic of categorical columns; 0 for numeric ones.
+        chi_square: Pearson's statistic of today and reference over the same bins (or categories).
+        cramers_v: the effect size of `chi_square`, 0 (equal) to 1 (nothing in common): Cramér's V
+            of the table in which both sides weigh alike, so that it does not shrink as the
+            reference grows.
         reference_sd: the standard deviation that is the unit of `size` (numeric columns).
     """
 
     size: float = 0.0
+    ks: float = 0.0
+    wasserstein: float = 0.0
     psi: float = 0.0
     chi_square: float = 0.0
+    cramers_v: float = 0.0
     reference_sd: float = 0.0
 
 
@@ -107,9 +118,15 @@ def numeric_effect(reference: NDArray[np.floating], today: NDArray[np.floating])
     now = np.sort(today).astype(np.float64)
     q_ref, q_now = _quantiles(ordered, FINE_GRID), _quantiles(now, FINE_GRID)
     edges = np.unique(_quantiles(ordered, np.linspace(0.1, 0.9, 9)))
+    bins = _bin_counts(ordered, edges), _bin_counts(now, edges)
+    ks, wasserstein = _gaps(ordered, now)
     return Effect(
         size=_in_sd(float(np.abs(q_now - q_ref).mean()), float(q_ref.std())),
-        psi=_psi(_bin_counts(ordered, edges), _bin_counts(now, edges)),
+        ks=ks,
+        wasserstein=_in_sd(wasserstein, float(ordered.std())),
+        psi=_psi(*bins),
+        chi_square=_chi_square(*bins),
+        cramers_v=_cramers_v(*bins),
         reference_sd=float(q_ref.std()),
     )
 
@@ -122,9 +139,25 @@ def categorical_effect(reference: NDArray[np.floating], today: NDArray[np.floati
     p, q = ref / ref.sum(), now / now.sum()
     middle = (p + q) / 2
     moves = np.abs(q - p) / np.sqrt(np.maximum(middle * (1 - middle), 1e-12))
-    expected = np.outer([ref.sum(), now.sum()], (ref + now) / (ref + now).sum())
-    chi_square = ((np.stack([ref, now]) - expected) ** 2 / expected).sum()
-    return Effect(min(float(moves.max()), LARGEST_EFFECT), _psi(ref, now), float(chi_square))
+    return Effect(
+        size=min(float(moves.max()), LARGEST_EFFECT),
+        ks=float(np.abs(q - p).sum() / 2),
+        psi=_psi(ref, now),
+        chi_square=_chi_square(ref, now),
+        cramers_v=_cramers_v(ref, now),
+    )
+
+
+def _gaps(reference: Float, today: Float) -> tuple[float, float]:
+    """Largest gap between two cumulative distributions, and the area between them; both sorted."""
+    both = np.concatenate([reference, today])
+    order = np.argsort(both, kind="stable")  # of two sorted runs: a merge
+    both = both[order]
+    step_N = np.where(order < len(reference), 1 / len(reference), -1 / len(today))
+    gap_N = np.abs(np.cumsum(step_N))[:-1]
+    width_N = np.diff(both)
+    area = float((gap_N * width_N).sum())
+    return min(1.0, float(gap_N[width_N > 0].max(initial=0.0))), area
 
 
 def mean_effect(means_B: Float) -> Effect:
@@ -158,3 +191,17 @@ def _psi(reference: Ints, today: Ints) -> float:
     p = np.maximum(reference / reference.sum(), _SMALLEST_SHARE)
     q = np.maximum(today / today.sum(), _SMALLEST_SHARE)
     return float(((q - p) * np.log(q / p)).sum())
+
+
+def _chi_square(reference: Ints, today: Ints) -> float:
+    """Pearson's statistic of the 2 × K table; bins that are empty on both sides count nothing."""
+    n, m, both = float(reference.sum()), float(today.sum()), (reference + today).astype(np.float64)
+    excess = today - both * (m / (n + m))
+    # both rows miss their expectation by as much: Σ excess² / expected over the two
+    return float((excess**2 / np.maximum(both, 1.0)).sum() * (n + m) * (1 / n + 1 / m))
+
+
+def _cramers_v(reference: Ints, today: Ints) -> float:
+    p, q = reference / reference.sum(), today / today.sum()
+    both = p + q
+    return float(np.sqrt(((p - q) ** 2 / np.where(both > 0, both, 1.0)).sum() / 2))

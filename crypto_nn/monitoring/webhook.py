@@ -1,12 +1,11 @@
 """One JSON POST to an address that must not be seen."""
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from pydantic import SecretStr
 
 from crypto_nn.errors import CryptoNNError
+from crypto_nn.monitoring.unheard import unheard
 
 
 class Undelivered(CryptoNNError):
@@ -41,7 +40,7 @@ class Webhook:
         url = self.url.get_secret_value()
         try:
             with (
-                _unlogged(url),
+                unheard(),
                 httpx.Client(timeout=self.timeout_s, follow_redirects=False) as client,
                 client.stream("POST", url, json=dict(payload)) as response,
             ):
@@ -59,18 +58,3 @@ class Webhook:
                 "will be tried again.",
                 passing=status >= 500 or status in (408, 429),
             )
-
-
-@contextmanager
-def _unlogged(url: str) -> Iterator[None]:
-    """The client's own log, which names the address, without the lines that do."""
-
-    def keeps_secret(record: logging.LogRecord) -> bool:
-        return url not in record.getMessage()
-
-    logger = logging.getLogger("httpx")
-    logger.addFilter(keeps_secret)
-    try:
-        yield
-    finally:
-        logger.removeFilter(keeps_secret)

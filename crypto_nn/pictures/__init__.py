@@ -3,6 +3,7 @@ for want of data; matplotlib loads when the first one is drawn."""
 
 from crypto_nn.pictures.break_even import break_even
 from crypto_nn.pictures.canvas import Picture
+from crypto_nn.pictures.champion_timeline import champion_timeline
 from crypto_nn.pictures.class_balance import class_balance
 from crypto_nn.pictures.confusion_matrices import confusion_matrices
 from crypto_nn.pictures.coverage import Hours, coverage
@@ -23,6 +24,7 @@ __all__ = [
     "Hours",
     "Picture",
     "break_even",
+    "champion_timeline",
     "class_balance",
     "confusion_matrices",
     "coverage",

@@ -1,111 +1,60 @@
 """What each table of the lake holds: columns with their meaning, partition, order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
-import pyarrow as pa
+from crypto_nn.store.service_tables import (
+    ALERTS,
+    CHAMPION_HISTORY,
+    CONTROLS,
+    DRIFT_DECISIONS,
+    DRIFT_REPORT,
+    MODEL_METRICS,
+    MODEL_MONITOR,
+    PREDICTIONS,
+    RETRAINING_DECISIONS,
+    SERVED_PREDICTIONS,
+    SHADOW_SCORES,
+    SKEW_LEDGER,
+)
+from crypto_nn.store.table_spec import (
+    MINUTE,
+    PRICES,
+    UNIVERSE,
+    Column,
+    TableSpec,
+    arrow_type,
+    columns,
+    duckdb_type,
+)
 
-_ARROW: Mapping[str, pa.DataType] = {
-    "VARCHAR": pa.string(),
-    "TIMESTAMP": pa.timestamp("us"),
-    "DOUBLE": pa.float64(),
-    "FLOAT": pa.float32(),
-    "BIGINT": pa.int64(),
-    "INTEGER": pa.int32(),
-    "SMALLINT": pa.int16(),
-    "TINYINT": pa.int8(),
-    "BOOLEAN": pa.bool_(),
-}
-_DUCKDB = {arrow: name for name, arrow in _ARROW.items()}
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its name, its DuckDB type, and what it means, with its unit."""
-
-    name: str
-    type: str
-    comment: str
-
-    @property
-    def arrow(self) -> pa.DataType:
-        return arrow_type(self.type)
-
-
-@dataclass(frozen=True)
-class TableSpec:
-    """What a table must be.
-
-    Attributes:
-        name: as it is queried.
-        columns: those that are always there.
-        partition_by: columns by which files are cut; a replace names values for some columns.
-        order_by: the order of rows in files and in what `Lake.read` returns.
-        comment: what one row is.
-        open: further columns may be added by the data (features, horizons).
-        inline_rows: for a table that is appended to row by row: so many rows at once are kept in
-            the catalogue and make no file (DuckLake's data inlining), and a commit that only
-            appends such rows does not count among the snapshots that upkeep keeps.
-    """
-
-    name: str
-    columns: tuple[Column, ...]
-    partition_by: tuple[str, ...]
-    order_by: tuple[str, ...]
-    comment: str
-    open: bool = False
-    inline_rows: int | None = None
-
-    @property
-    def by_name(self) -> dict[str, Column]:
-        return {column.name: column for column in self.columns}
-
-
-def arrow_type(duckdb_type: str) -> pa.DataType:
-    """The Arrow type in which a DuckDB type is read and written."""
-    return _ARROW[duckdb_type]
-
-
-def duckdb_type(arrow: pa.DataType) -> str | None:
-    """The DuckDB type that stores an Arrow type, None where the lake has none for it."""
-    return _DUCKDB.get(arrow)
-
-
-def _columns(text: str) -> tuple[Column, ...]:
-    """Columns from lines of "name TYPE what it means"."""
-    parts = (line.split(maxsplit=2) for line in text.splitlines() if line)
-    return tuple(Column(name, type_, comment) for name, type_, comment in parts)
-
-
-_MINUTE = """
-symbol VARCHAR base and quote, such as BTC-USDT
-month VARCHAR month of ts, YYYY-MM
-ts TIMESTAMP open of the minute bar, UTC; the bar is known only one minute later
-"""
-_PRICES = """
-open DOUBLE first price, quote currency
-high DOUBLE highest price, quote currency
-low DOUBLE lowest price, quote currency
-close DOUBLE last price, quote currency
-volume DOUBLE traded amount, base currency
-vwap DOUBLE volume-weighted average price, quote currency; null where the source has none
-trades DOUBLE number of trades; null where the source has none
-"""
-_UNIVERSE = "universe VARCHAR named list of symbols that a model trains on\n"
-_VERSION = "model_version VARCHAR version in the model store\n"
+__all__ = [
+    "BARS",
+    "FEATURES",
+    "FEATURE_CATALOG",
+    "LIVE_BARS",
+    "SKEW_LEDGER",
+    "TABLES",
+    "TRIALS",
+    "TRIAL_LEDGER",
+    "TUNING_STUDY",
+    "Column",
+    "TableSpec",
+    "arrow_type",
+    "duckdb_type",
+]
 
 BARS = TableSpec(
     "bars",
-    _columns(f"{_MINUTE}{_PRICES}source VARCHAR venue or file that gave the bar"),
+    columns(f"{MINUTE}{PRICES}source VARCHAR venue or file that gave the bar"),
     ("symbol", "month"),
     ("symbol", "ts"),
     "Clean one-minute bars; a missing minute is a missing row.",
 )
 QUARANTINED_BARS = TableSpec(
     "quarantined_bars",
-    _columns(
-        f"""{_MINUTE}{_PRICES}
+    columns(
+        f"""{MINUTE}{PRICES}
 note VARCHAR what the source wrote where a number or time was due
 source VARCHAR venue or file that gave the row
 received_at TIMESTAMP when the row was fetched, UTC
@@ -119,7 +68,7 @@ detail VARCHAR what was found and what was due"""
 )
 BAR_GAPS = TableSpec(
     "bar_gaps",
-    _columns("""
+    columns("""
 symbol VARCHAR base and quote, such as BTC-USDT
 month VARCHAR month in which the minutes are missing, YYYY-MM
 gap_start TIMESTAMP first missing minute, UTC
@@ -132,8 +81,8 @@ minutes BIGINT number of missing minutes
 )
 LIVE_BARS = TableSpec(
     "live_bars",
-    _columns(
-        f"""{_MINUTE}{_PRICES}
+    columns(
+        f"""{MINUTE}{PRICES}
 note VARCHAR what the source wrote where a number or time was due
 source VARCHAR venue that gave the row
 origin VARCHAR stream (sent by the venue) or fetch (asked for, where the stream had a hole)
@@ -147,8 +96,8 @@ fit BOOLEAN whether it can be a bar, by the rules of quarantined_bars"""
 )
 PARTITION_INPUTS = TableSpec(
     "partition_inputs",
-    _columns("""
-asset VARCHAR bars, features or labels
+    columns("""
+asset VARCHAR bars, features, labels or predictions
 symbol VARCHAR base and quote, such as BTC-USDT
 month VARCHAR month of the partition, YYYY-MM
 inputs VARCHAR SHA-256 of made_of; the same inputs give the same rows
@@ -163,7 +112,7 @@ made_at TIMESTAMP when the rows were made, UTC
 )
 GAP_REPAIRS = TableSpec(
     "gap_repairs",
-    _columns("""
+    columns("""
 symbol VARCHAR base and quote, such as BTC-USDT
 gap_start TIMESTAMP first minute that was missing, UTC
 gap_end TIMESTAMP first minute after the gap, UTC
@@ -180,7 +129,7 @@ detail VARCHAR why it failed
 )
 FEATURES = TableSpec(
     "features",
-    _columns(_MINUTE),
+    columns(MINUTE),
     ("symbol", "month"),
     ("symbol", "ts"),
     "What a model sees at each minute; one float column per feature, null in warm-up and gaps.",
@@ -188,7 +137,7 @@ FEATURES = TableSpec(
 )
 FEATURE_CATALOG = TableSpec(
     "feature_catalog",
-    _columns("""
+    columns("""
 name VARCHAR the column in `features`
 feature_group VARCHAR by what it is switched on in the YAML; own: a feature of yours
 timeframe VARCHAR of the bars that it is computed on
@@ -217,7 +166,7 @@ class_{h}m TINYINT 0 down, 1 flat, 2 up over the next {h} minutes; null until it
 )
 LABELS = TableSpec(
     "labels",
-    _columns(f"{_MINUTE}\nsigma DOUBLE volatility of past 1-minute returns\n{_HORIZONS}"),
+    columns(f"{MINUTE}\nsigma DOUBLE volatility of past 1-minute returns\n{_HORIZONS}"),
     ("symbol", "month"),
     ("symbol", "ts"),
     "What came next, per horizon; null until the horizon has passed.",
@@ -225,7 +174,7 @@ LABELS = TableSpec(
 )
 SPLITS = TableSpec(
     "splits",
-    _columns(f"""{_UNIVERSE}layout VARCHAR rolling or expanding (walk-forward), nightly, or lock_box
+    columns(f"""{UNIVERSE}layout VARCHAR rolling or expanding (walk-forward), nightly, or lock_box
 fold INTEGER number of the fold, from 0
 role VARCHAR train, validation, calibration or test
 starts_at TIMESTAMP first instant of the part, UTC
@@ -238,7 +187,7 @@ embargo_minutes BIGINT minutes kept free between each part and the next"""),
 )
 CHECKPOINTS = TableSpec(
     "checkpoints",
-    _columns(f"""{_UNIVERSE}version VARCHAR version in the model store
+    columns(f"""{UNIVERSE}version VARCHAR version in the model store
 model VARCHAR name of the architecture
 parent VARCHAR version that answered when it was trained; null before the first
 snapshot BIGINT lake snapshot whose rows were learned from
@@ -258,7 +207,7 @@ config_hash VARCHAR SHA-256 of the settings"""),
 )
 TRAINING_HISTORY = TableSpec(
     "training_history",
-    _columns(f"""{_UNIVERSE}version VARCHAR version in the model store
+    columns(f"""{UNIVERSE}version VARCHAR version in the model store
 epoch INTEGER number of the pass, from 1
 train_loss DOUBLE mean training loss, nats
 validation_loss DOUBLE mean validation loss, nats
@@ -271,7 +220,7 @@ validation_accuracy DOUBLE mean recall of the classes, over horizons; null where
 )
 RUNS = TableSpec(
     "runs",
-    _columns(f"""{_UNIVERSE}run VARCHAR id of Dagster's run
+    columns(f"""{UNIVERSE}run VARCHAR id of Dagster's run
 version VARCHAR version in the model store; null where none came of it
 model VARCHAR name of the architecture
 preset VARCHAR size of the architecture
@@ -296,7 +245,7 @@ machine VARCHAR JSON of what bits depend on: processor, threads, libraries"""),
 )
 TUNING_STUDY = TableSpec(
     "tuning_study",
-    _columns(f"""{_UNIVERSE}study VARCHAR universe, model, and a hash of rows, settings and code
+    columns(f"""{UNIVERSE}study VARCHAR universe, model, and a hash of rows, settings and code
 model VARCHAR name of the architecture
 objective VARCHAR single (log-loss) or multi (log-loss skill against latency)
 asked BIGINT trials that were asked for
@@ -319,7 +268,7 @@ made_at TIMESTAMP when this was written, UTC"""),
 )
 TRIALS = TableSpec(
     "trials",
-    _columns(f"""{_UNIVERSE}study VARCHAR universe, model, and a hash of rows, settings and code
+    columns(f"""{UNIVERSE}study VARCHAR universe, model, and a hash of rows, settings and code
 number BIGINT number of the trial in its study, from 0
 model VARCHAR name of the architecture
 state VARCHAR complete, pruned (ended early) or failed
@@ -339,7 +288,7 @@ error VARCHAR why it failed"""),
 )
 BENCHMARK_REPORT = TableSpec(
     "benchmark_report",
-    _columns(f"""{_UNIVERSE}run VARCHAR the benchmark's own id
+    columns(f"""{UNIVERSE}run VARCHAR the benchmark's own id
 made_at TIMESTAMP when it was made, UTC
 fold INTEGER number of the fold; null over all folds
 seed INTEGER seed of training; null over all seeds
@@ -357,7 +306,7 @@ p_value DOUBLE two-sided, against 0; null where none was measured"""),
 )
 TRIAL_LEDGER = TableSpec(
     "trial_ledger",
-    _columns(f"""{_UNIVERSE}key VARCHAR hash of what was tried and what came of it; counts once
+    columns(f"""{UNIVERSE}key VARCHAR hash of what was tried and what came of it; counts once
 made_at TIMESTAMP when it was judged first, UTC
 source VARCHAR what judged it: benchmark or arms
 model VARCHAR model or baseline
@@ -373,112 +322,6 @@ gross_daily_sharpe DOUBLE the same before costs; its spread is that of luck"""),
     ("universe", "made_at", "model", "horizon", "seed", "key"),
     "Every strategy that was ever judged, once; rows are only added, and deflate Sharpe ratios.",
 )
-CHAMPION_HISTORY = TableSpec(
-    "champion_history",
-    _columns(f"""{_UNIVERSE}version VARCHAR version in the model store
-made_at TIMESTAMP when it happened, UTC
-action VARCHAR promote, keep or rollback
-reason VARCHAR why"""),
-    ("universe",),
-    ("universe", "made_at", "version"),
-    "Which version answered since when, and why.",
-)
-PREDICTIONS = TableSpec(
-    "predictions",
-    _columns(f"""{_MINUTE}
-horizon INTEGER minutes ahead
-{_VERSION}p_down DOUBLE calibrated probability of down
-p_flat DOUBLE calibrated probability of flat
-p_up DOUBLE calibrated probability of up
-predicted_class TINYINT 0 down, 1 flat, 2 up
-confidence DOUBLE calibrated probability of the predicted class
-in_sample BOOLEAN whether the model learned from this minute"""),
-    ("symbol", "month"),
-    ("symbol", "ts", "horizon"),
-    "What the champion says at each minute.",
-)
-DRIFT_REPORT = TableSpec(
-    "drift_report",
-    _columns(f"""symbol VARCHAR base and quote, such as BTC-USDT
-day VARCHAR day that is compared, YYYY-MM-DD
-{_VERSION}kind VARCHAR feature, prediction or performance
-name VARCHAR what is compared
-statistic DOUBLE distance of the day from the reference
-effect DOUBLE size of the shift in units of the reference's spread
-p_value DOUBLE chance of such a day without drift
-score DOUBLE statistic divided by its calibrated quantile
-drifted BOOLEAN whether the score is above the threshold
-psi DOUBLE population stability index; it decides nothing
-verdict VARCHAR compared, new values, or why the column was left out
-made_at TIMESTAMP when the report was made, UTC"""),
-    ("symbol", "day"),
-    ("symbol", "day", "model_version", "kind", "name"),
-    "How far each feature of a day has moved from what the champion learned from.",
-)
-DRIFT_DECISIONS = TableSpec(
-    "drift_decisions",
-    _columns(f"""symbol VARCHAR base and quote, such as BTC-USDT
-day VARCHAR day that is compared, YYYY-MM-DD
-{_VERSION}drift_score DOUBLE largest statistic divided by its calibrated quantile
-p_value DOUBLE chance of such a day without drift
-threshold DOUBLE drift score above which a day is drifted
-drifted BOOLEAN whether the day is drifted
-effect DOUBLE size of the largest shift in units of the reference's spread
-reference_days BIGINT number of days that the level is calibrated on
-reason VARCHAR the verdict in one sentence
-worst_feature VARCHAR what moved most
-made_at TIMESTAMP when it was decided, UTC"""),
-    ("symbol", "day"),
-    ("symbol", "day", "model_version"),
-    "One verdict per symbol and day.",
-)
-MODEL_METRICS = TableSpec(
-    "model_metrics",
-    _columns(f"""{_UNIVERSE}{_VERSION}symbol VARCHAR base and quote, such as BTC-USDT
-horizon INTEGER minutes ahead
-timestamp TIMESTAMP end of the time measured, UTC
-accuracy DOUBLE share of right classes, 0 to 1
-log_loss_skill DOUBLE 1 minus log loss divided by that of the class shares
-majority DOUBLE accuracy of always saying the commonest class
-latency_ms DOUBLE median time of one prediction, ms
-drift_score DOUBLE largest drift score in the time measured
-rows BIGINT number of predictions measured"""),
-    ("universe",),
-    ("universe", "timestamp", "model_version", "symbol", "horizon"),
-    "How the model in service does over time.",
-)
-CONTROLS = TableSpec(
-    "controls",
-    _columns("""
-control VARCHAR the claim, as the asset check has it
-subject VARCHAR what was measured
-due VARCHAR what is due, in words
-value DOUBLE what came; null where there is nothing
-low DOUBLE lower end of its interval
-high DOUBLE upper end of its interval
-passed BOOLEAN whether what came is what is due
-decides BOOLEAN whether the claim rests on it, or it is told beside it
-note VARCHAR what a reader should know beside it
-runs BIGINT number of markets without an edge that were judged
-seed BIGINT seed of all chance
-made_at TIMESTAMP when it was measured, UTC
-"""),
-    (),
-    ("control", "decides", "subject"),
-    "What the benchmark says where the answer is known; one row per figure, of the last run.",
-)
-ALERTS = TableSpec(
-    "alerts",
-    _columns("""
-made_at TIMESTAMP when it was raised, UTC
-kind VARCHAR drift, failure, data or service
-key VARCHAR what it is about; the same key is not repeated within the quiet time
-message VARCHAR what was said
-"""),
-    (),
-    ("made_at", "kind", "key"),
-    "What people were told.",
-)
 
 TABLES: Mapping[str, TableSpec] = MappingProxyType(
     {
@@ -488,7 +331,8 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
             FEATURE_CATALOG, LABELS, SPLITS, CHECKPOINTS,
             TRAINING_HISTORY, RUNS, TUNING_STUDY, TRIALS, BENCHMARK_REPORT, TRIAL_LEDGER,
             CHAMPION_HISTORY, PREDICTIONS, DRIFT_REPORT, DRIFT_DECISIONS, MODEL_METRICS, CONTROLS,
-            ALERTS,
+            ALERTS, MODEL_MONITOR, RETRAINING_DECISIONS, SHADOW_SCORES, SERVED_PREDICTIONS,
+            SKEW_LEDGER,
         )
     }
 )  # fmt: skip

@@ -1,5 +1,8 @@
 """The graph that Dagster sees."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,14 +41,15 @@ def test_the_graph_is_the_one_that_is_documented(graph: dg.Definitions) -> None:
     assert {key.to_user_string() for key in graph.resolve_all_asset_keys()} == ASSETS
     assert {job.name for job in automation.JOBS} == {
         "refresh_bars", "retrain", "predict", "watch", "benchmark", "run_controls", "cut_splits",
-        "tune", "upkeep", "refill_gaps",
+        "tune", "upkeep", "refill_gaps", "judge", "check_skew",
     }  # fmt: skip
     assert {schedule.name for schedule in automation.SCHEDULES} == {
         "refresh_bars", "nightly_retraining", "daily_watch", "daily_predictions", "weekly_upkeep",
-        "weekly_controls", "refill_gaps",
+        "weekly_controls", "refill_gaps", "daily_judgement", "daily_skew",
     }  # fmt: skip
     assert {sensor.name for sensor in sensors.SENSORS} == {
         "retrain_on_drift", "alert_on_drift", "alert_on_failure", "fill_missing_partitions",
+        "dead_man_switch",
     }  # fmt: skip
 
 
@@ -62,8 +66,58 @@ def test_every_asset_has_a_group_a_kind_an_owner_and_a_description(graph: dg.Def
 def test_schedules_are_in_utc_and_run_from_the_start() -> None:
     """No zone but UTC, so that no night is skipped or doubled when clocks change."""
     for schedule in automation.SCHEDULES:
-        assert schedule.execution_timezone == "UTC"
-        assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+        assert schedule.execution_timezone == "UTC", schedule.name
+        assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING, schedule.name
+
+
+def _cuts(definition: dg.PartitionsDefinition[Any] | None) -> list[dg.PartitionsDefinition[Any]]:
+    """A partitions definition, or those of its dimensions."""
+    if isinstance(definition, dg.MultiPartitionsDefinition):
+        return [each.partitions_def for each in definition.partitions_defs]
+    return [] if definition is None else [definition]
+
+
+def test_partitions_are_cut_in_utc(graph: dg.Definitions) -> None:
+    """Every month and day of every asset, check and job begins at midnight UTC."""
+    assets = graph.resolve_asset_graph()
+    found = [
+        cut for key in assets.get_all_asset_keys() for cut in _cuts(assets.get(key).partitions_def)
+    ]
+    timed = [cut for cut in found if isinstance(cut, dg.TimeWindowPartitionsDefinition)]
+    assert {cut.timezone for cut in timed} == {"UTC"}
+    assert {cut.cron_schedule for cut in timed} == {"0 0 1 * *", "0 0 * * *"}
+    others = [cut for cut in found if cut not in timed]
+    assert all(isinstance(cut, dg.StaticPartitionsDefinition) for cut in others)
+
+
+def test_every_job_that_a_schedule_or_sensor_launches_is_there(graph: dg.Definitions) -> None:
+    """Nothing is asked for that the code location does not have."""
+    jobs = {job.name for job in automation.JOBS}
+    assert {each.job_name for each in automation.SCHEDULES} <= jobs
+    assert {t.job_name for s in sensors.SENSORS for t in s.targets} <= jobs
+    for name in jobs:
+        assert graph.resolve_job_def(name)
+
+
+def test_definitions_load_in_an_empty_folder_without_network_or_secrets(tmp_path: Path) -> None:
+    """What web server and daemon do first; nothing heavy is imported for it."""
+    code = """
+import socket, sys
+def refuse(*a, **k): raise OSError("no network")
+socket.socket.connect = socket.getaddrinfo = refuse
+import dagster as dg
+from crypto_nn.definitions import defs
+dg.Definitions.validate_loadable(defs())
+heavy = "torch evidently sklearn apprise prometheus_client lightgbm optuna psycopg2".split()
+print(*[name for name in heavy if name in sys.modules])
+"""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=kept
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sensors_run_from_the_start() -> None:
@@ -90,14 +144,16 @@ def _asked(
     return list(asked)
 
 
-def test_nightly_retraining_runs_each_universe_once_a_night() -> None:
+def test_nightly_retraining_runs_each_universe_once_a_night(tmp_path: Path) -> None:
     """One run per active universe, with a run key per night."""
     at = datetime(2024, 3, 5, 2, 30, tzinfo=UTC)
-    with (
-        dg.instance_for_test() as instance,
-        dg.build_schedule_context(instance, scheduled_execution_time=at) as context,
-    ):
-        requests = _asked(automation.nightly_retraining, context)
+    platform = Platform(home=str(tmp_path))
+    with dg.instance_for_test() as instance:
+        made = dg.build_schedule_context(
+            instance, scheduled_execution_time=at, resources={"platform": platform}
+        )
+        with made as context:
+            requests = _asked(automation.nightly_retraining, context)
     assert [request.run_key for request in requests] == ["nightly-2024-03-05-SYN-USDT"]
     assert requests[0].partition_key == "SYN-USDT"
 

@@ -11,7 +11,7 @@ import pytest
 from crypto_nn.bars import M1, Bars, Timeframe
 from crypto_nn.bars.calendar import TS
 from crypto_nn.defs.automation import month_key
-from crypto_nn.defs.bars import bars, raw_bars
+from crypto_nn.defs.bars import BY_HAND, bars, raw_bars
 from crypto_nn.defs.io_managers import LakeIOManager, ParquetIOManager
 from crypto_nn.defs.resources import Platform
 from crypto_nn.errors import SourceRefused, SourceUnavailable
@@ -82,6 +82,7 @@ class World:
                 partition_key=month_key(SYMBOL, MONTH),
                 resources={"platform": self.platform, "lake": lake, "raw_parquet": raw},
                 instance=instance,
+                tags={BY_HAND: "true"},  # whoever waits is told at once
             )
 
     def now(self) -> dict[int, float]:

@@ -1,19 +1,18 @@
 """A drifted day starts one retraining and one alert; the same day again starts none."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
-import pyarrow as pa
 import pytest
+import time_machine
 
-from crypto_nn.definitions import defs
 from crypto_nn.defs import sensors
 from crypto_nn.defs.resources import Platform
-from crypto_nn.store.tables import TABLES
+from crypto_nn_tests.defs.drifting import decisions, launched, one_lake, report, tick
 
-AT = np.datetime64("2024-03-01T02:00", "us").item()
+NOW = datetime(2024, 3, 1, 2, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -23,61 +22,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Platform:
-    return Platform(home=str(tmp_path))
-
-
-def report(
-    instance: dg.DagsterInstance, platform: Platform, day: str, score: float, version: str = "v1"
-) -> None:
-    """What the asset `drift_report` leaves behind: a decision in the lake and an event."""
-    drifted = score > 1
-    row = {
-        "symbol": "SYN-USDT", "day": day, "model_version": version, "drift_score": score,
-        "p_value": 0.01 if drifted else 0.6, "threshold": 1.0, "drifted": drifted, "effect": 0.5,
-        "reference_days": 60, "worst_feature": "rsi_14", "made_at": AT,
-    }  # fmt: skip
-    schema = pa.schema([(c.name, c.arrow) for c in TABLES["drift_decisions"].columns])
-    table = pa.Table.from_pylist([row], schema)
-    platform.lake.replace({"drift_decisions": table}, {"symbol": "SYN-USDT", "day": day})
-    told = ("symbol", "day", "model_version", "drift_score", "drifted")
-    instance.report_runless_asset_event(
-        dg.AssetMaterialization(
-            "drift_report",
-            partition=f"{day}|SYN-USDT",
-            metadata={name: row[name] for name in told},  # type: ignore[misc]
-        )
-    )
-
-
-def tick(
-    sensor: dg.SensorDefinition,
-    instance: dg.DagsterInstance,
-    platform: Platform,
-    cursor: str | None = None,
-) -> dg.SensorResult:
-    """One evaluation, as the daemon makes it."""
-    made = dg.build_sensor_context(
-        instance, cursor, definitions=defs(), resources={"platform": platform}
-    )
-    with made as context:
-        result = sensor(context)
-    assert isinstance(result, dg.SensorResult)
-    return result
-
-
-def launched(
-    instance: dg.DagsterInstance,
-    request: dg.RunRequest,
-    status: dg.DagsterRunStatus = dg.DagsterRunStatus.SUCCESS,
-) -> None:
-    """What the daemon does with a request: a run with its tags."""
-    job = defs().resolve_job_def("retrain")
-    key = {
-        "dagster/run_key": request.run_key or "",
-        "dagster/partition": request.partition_key or "",
-    }
-    instance.create_run_for_job(job, tags={**request.tags, **key}, status=status)
+def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
+    return one_lake(tmp_path, monkeypatch)
 
 
 def test_a_drifted_day_starts_exactly_one_retraining(
@@ -98,17 +44,32 @@ def test_a_drifted_day_starts_exactly_one_retraining(
         assert "has had its retraining" in str(again.skip_reason.skip_message)
 
 
-def test_a_retraining_that_failed_is_tried_again(
+def test_a_retraining_that_failed_is_tried_again_after_the_pause(
     instance: dg.DagsterInstance, platform: Platform
 ) -> None:
-    """A run that died has retrained nothing: the next report of the episode starts another."""
-    report(instance, platform, "2024-02-27", 1.7)
-    first = tick(sensors.retrain_on_drift, instance, platform)
-    (request,) = first.run_requests or []
-    launched(instance, request, dg.DagsterRunStatus.FAILURE)
-    report(instance, platform, "2024-02-28", 1.8)
-    (again,) = tick(sensors.retrain_on_drift, instance, platform, first.cursor).run_requests or []
+    """A run that died has retrained nothing: the episode has another when the pause is over,
+    without a new report; and a failure that comes back every time does not storm."""
+    with time_machine.travel(NOW, tick=False) as clock:
+        report(instance, platform, "2024-02-27", 1.7)
+        first = tick(sensors.retrain_on_drift, instance, platform)
+        (request,) = first.run_requests or []
+        launched(instance, request, dg.DagsterRunStatus.FAILURE)
+        report(instance, platform, "2024-02-28", 1.8)
+        second = tick(sensors.retrain_on_drift, instance, platform, first.cursor)
+        assert not second.run_requests
+        assert "less than 24 hours" in str(second.skip_reason)
+        clock.shift(timedelta(hours=23, minutes=59))
+        third = tick(sensors.retrain_on_drift, instance, platform, second.cursor)
+        assert not third.run_requests
+        clock.shift(timedelta(minutes=1))
+        (again,) = (
+            tick(sensors.retrain_on_drift, instance, platform, third.cursor).run_requests or []
+        )
     assert again.run_key != request.run_key
+    assert again.tags["drift_day"] == "2024-02-28"
+    table = decisions(platform)
+    assert table[request.tags["decision"]]["run_key"] == request.run_key
+    assert table[again.tags["decision"]]["retrain"]
 
 
 def test_a_calm_day_starts_nothing(instance: dg.DagsterInstance, platform: Platform) -> None:

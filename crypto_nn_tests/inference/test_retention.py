@@ -137,3 +137,13 @@ def test_what_is_not_there_cannot_be_removed(stores: tuple[Lake, ModelStore]) ->
     """The error says what there is."""
     with pytest.raises(ModelError, match="no version zzz"):
         stores[1].remove("LSTM", "zzz")
+
+
+def test_a_challenger_stays_while_it_shadows(stores: tuple[Lake, ModelStore]) -> None:
+    """And may go afterwards: it never answered."""
+    lake, models = stores
+    registry.promote(lake, models, BTC, "b0", "test", NOW)
+    registry.shadow(lake, models, BTC, "b3", "test", NOW)
+    assert [each.version for each in spent_versions(lake, models, keep=1)] == ["b2", "b4"]
+    registry.dismiss(lake, models, BTC, "b3", "expire", "test", NOW)
+    assert [each.version for each in spent_versions(lake, models, keep=1)] == ["b2", "b3", "b4"]

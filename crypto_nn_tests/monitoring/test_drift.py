@@ -1,5 +1,6 @@
 """The drift report: what it decides, and that it decides something whatever it is given."""
 
+import json
 import os
 from dataclasses import replace
 
@@ -20,8 +21,11 @@ def check_is_sound(report: DriftReport) -> None:
     assert (report.drift_score > 1) == (report.p_value <= report.alpha + 1e-12)
     assert report.reason
     for column in report.columns:
-        figures = (column.statistic, column.effect, column.psi, column.chi_square, column.score)
+        figures = [column.statistic, column.effect, column.psi, column.chi_square, column.score]
+        figures += [column.ks, column.wasserstein, column.cramers_v]
         assert np.isfinite(figures).all(), column
+        assert 0 <= column.ks <= 1
+        assert 0 <= column.cramers_v <= 1
         assert 0 < column.p_value <= 1
         assert not column.drifted or report.drifted
     for table in report.to_arrow().values():
@@ -230,6 +234,64 @@ def test_kinds_have_reference_days_of_their_own() -> None:
     assert all(column.verdict == "compared" for column in report.columns)
 
 
+@pytest.mark.parametrize("late_days", [30, 5, 1])
+def test_a_kind_with_too_few_days_leaves_its_share_of_the_level_to_the_others(
+    late_days: int,
+) -> None:
+    """A new champion has few days of its own predictions and losses; features lose nothing."""
+    features = blocks(normal_days(22, days=80))
+    config = QUICK.model_copy(update={"min_reference_days": 1})
+    alone = last_day(features, config)
+    parts = [blocks(normal_days(23, days=80, columns=2), "prediction", "p")]
+    parts.append(blocks(normal_days(24, days=80, columns=1), "performance", "loss"))
+    last = parts[0].day_N()[-1]
+    late = [part.rows(part.day_N() >= last - late_days) for part in parts]
+    report = last_day(DayBlocks.join(features, *late), config)
+    check_is_sound(report)
+    assert (report.drift_score, report.p_value) == (alone.drift_score, alone.p_value)
+    assert report.reference_days == 79
+    assert report.columns[: len(alone.columns)] == alone.columns
+    others = report.columns[len(alone.columns) :]
+    assert {column.verdict for column in others} == {"not enough reference days"}
+    for kind in ("prediction", "performance"):
+        assert f"not enough reference days for {kind} columns: {late_days}" in report.reason
+
+
+def test_two_kinds_with_enough_days_share_what_a_third_leaves() -> None:
+    parts = [
+        blocks(normal_days(25, days=80)),
+        blocks(normal_days(26, days=80, columns=2), "prediction", "p"),
+    ]
+    two = last_day(DayBlocks.join(*parts))
+    third = blocks(normal_days(27, days=80, columns=1), "performance", "loss")
+    late = third.rows(third.day_N() >= third.day_N()[-1] - 40)
+    three = last_day(DayBlocks.join(*parts, late))
+    check_is_sound(three)
+    assert (two.drift_score, two.p_value) == (three.drift_score, three.p_value)
+    assert "40; 59 are due" in three.reason
+
+
+def test_a_kind_of_which_nothing_can_be_compared_leaves_its_share_too() -> None:
+    features = blocks(normal_days(28))
+    alone = last_day(features)
+    same = blocks(np.ones((40, 200, 2)), "prediction", "p")
+    report = last_day(DayBlocks.join(features, same))
+    check_is_sound(report)
+    assert (report.drift_score, report.p_value) == (alone.drift_score, alone.p_value)
+    assert "No prediction column can be compared: constant." in report.reason
+
+
+def test_codes_of_categories_are_compared_by_share_however_many_there_are() -> None:
+    """Even codes only is no move of the numbers 0 to 39; half the categories are gone."""
+    x_BNF = np.random.default_rng(29).integers(0, 40, (40, 1000, 1)).astype(float)
+    x_BNF[-1] -= x_BNF[-1] % 2
+    numbers = blocks(x_BNF)
+    coded = replace(numbers, categorical=frozenset({"column_0"}))
+    assert coded.thinned(50).of_kind("feature").categorical == {"column_0"}
+    assert last_day(coded).drift_score > 2 * last_day(numbers).drift_score
+    assert last_day(DayBlocks.join(coded, blocks(normal_days(30), prefix="n"))).drifted
+
+
 @pytest.mark.parametrize(("change", "drifted"), [(0.4, True), (-0.4, False)])
 def test_performance_drifts_when_it_gets_worse_only(change: float, drifted: bool) -> None:
     losses = blocks(normal_days(17, columns=1) * 0.3 + 1, "performance", "log_loss")
@@ -267,8 +329,13 @@ def test_a_report_is_the_rows_of_two_tables() -> None:
     row = tables["drift_decisions"].to_pylist()[0]
     assert row["drift_score"] == report.drift_score
     assert row["day"] == report.day == "2024-02-09"
-    names = tables["drift_report"]["name"].to_pylist()
-    assert names == [column.name for column in report.columns]
+    assert json.loads(row["power"]) == dict(report.power)
+    assert (row["alpha"], row["evidence"]) == (0.05, 1.0)
+    columns = tables["drift_report"].to_pylist()
+    assert [each["name"] for each in columns] == [column.name for column in report.columns]
+    for each, column in zip(columns, report.columns):
+        for figure in ("ks", "wasserstein", "psi", "chi_square", "cramers_v"):
+            assert each[figure] == getattr(column, figure) > 0
 
 
 def test_a_report_states_its_level_its_false_alarms_and_its_power() -> None:
@@ -294,6 +361,123 @@ def test_a_day_that_is_no_day_and_values_that_do_not_fit_are_refused() -> None:
         DayBlocks.from_rows(np.array([MADE_AT]), np.zeros((2, 1)), ["a"])
     with pytest.raises(DriftError, match="twice"):
         DayBlocks.from_rows(np.array([MADE_AT]), np.zeros((1, 2)), ["a", "a"])
+
+
+def _with_clock(seed: int, days: int = 60, step: int = 5) -> DayBlocks:
+    """Three columns of noise and the sine and cosine of the minute of the day, of whole days."""
+    rows = 1440 // step
+    ts_N = np.datetime64("2024-01-01", "us") + np.arange(days * rows) * np.timedelta64(step, "m")
+    angle_N = 2 * np.pi * (np.arange(days * rows) % rows) / rows
+    noise_NF = np.random.default_rng(seed).standard_normal((days * rows, 3))
+    x_NF = np.column_stack([noise_NF, np.sin(angle_N), np.cos(angle_N)])
+    return DayBlocks.from_rows(ts_N, x_NF, ("a", "b", "c", "day_sin", "day_cos"))
+
+
+def _without(everything: DayBlocks, first_hour: int, hours: int) -> DayBlocks:
+    """Its last day lacks these hours."""
+    day_N = everything.day_N()
+    hour_N = (everything.ts_N - day_N) / np.timedelta64(1, "h")
+    gone_N = (day_N == day_N[-1]) & (hour_N >= first_hour) & (hour_N < first_hour + hours)
+    return everything.rows(~gone_N)
+
+
+@pytest.mark.parametrize("hours", [1, 2, 4, 11])
+def test_hours_that_are_missing_do_not_make_drift_of_the_clock(hours: int) -> None:
+    report = last_day(_without(_with_clock(31), 10, hours))
+    check_is_sound(report)
+    scores = {column.name: column.score for column in report.columns}
+    assert max(scores["day_sin"], scores["day_cos"]) < 1e-9
+    assert f"{100 * hours / 24:.1f} % of the reference's rows of feature" in report.reason
+    assert "lacks" not in last_day(_with_clock(31)).reason
+
+
+def test_a_move_is_seen_on_a_day_that_lacks_hours() -> None:
+    broken = _without(_with_clock(32), 10, 8)
+    broken.x_NF[broken.day_N() == broken.day_N()[-1], 1] += 0.5
+    report = last_day(broken)
+    assert (report.drifted, report.worst_feature) == (True, "b")
+    assert report.effect == pytest.approx(0.5, abs=0.15)
+
+
+def test_a_broken_day_is_ranked_as_if_no_day_had_those_hours() -> None:
+    """Thinning too takes the same minutes of each day."""
+    everything = _with_clock(33)
+    kept_N = (everything.ts_N - everything.day_N()) < np.timedelta64(15, "h")
+    config = QUICK.model_copy(update={"max_rows_per_day": 100})
+    broken, cut = (
+        last_day(_without(everything, 15, 9), config),
+        last_day(everything.rows(kept_N), config),
+    )
+    assert broken.columns == cut.columns
+    assert broken.reference_days == 59
+
+
+def test_a_day_that_lacks_most_of_its_rows_is_not_compared() -> None:
+    report = last_day(_without(_with_clock(34), 3, 21))
+    assert "36 rows of feature values; 144 are due" in report.reason
+    assert not report.drifted
+
+
+def test_columns_that_tell_the_time_and_those_to_ignore_take_no_part() -> None:
+    everything = _with_clock(35)
+    day_N = everything.day_N()
+    everything.x_NF[day_N == day_N[-1], 2:] += 3
+    day = day_N[-1]
+    reference = Reference("BTC-USDT", "v1", everything.rows(day_N < day))
+    config = QUICK.model_copy(update={"ignore": ("c", "nowhere")})
+    clock = ("day_sin", "day_cos")
+    today = everything.rows(day_N == day)
+    report = compare(reference, today, config, day=str(day), made_at=MADE_AT, clock=clock)
+    check_is_sound(report)
+    assert not report.drifted
+    assert {column.name: column.verdict for column in report.columns} == {
+        "a": "compared",
+        "b": "compared",
+        "c": "ignored",
+        "day_sin": "clock",
+        "day_cos": "clock",
+    }
+    none = compare(
+        reference, today, config, day=str(day), made_at=MADE_AT, clock=("a", "b", *clock)
+    )
+    check_is_sound(none)
+    assert none.reason == "No column can be compared: clock, ignored."
+
+
+def _tiny_and_large(move: float) -> DayBlocks:
+    """One column that hardly varies from day to day moved a little, another by `move`."""
+    wobble_B11 = normal_days(36, days=60, rows=1, columns=1) * 1e-4
+    same = normal_days(37, days=1, rows=1_000, columns=1) + wobble_B11
+    same[-1] += 0.06
+    x_BNF = np.concatenate([same, normal_days(38, days=60, rows=1_000, columns=1)], axis=2)
+    x_BNF[-1, :, 1] += move
+    return blocks(x_BNF)
+
+
+def test_a_score_above_its_threshold_without_drift_is_explained() -> None:
+    """The column named is that of the score, and its effect stands beside the floor."""
+    report = last_day(_tiny_and_large(0.0))
+    check_is_sound(report)
+    assert not report.drifted
+    assert report.drift_score > report.threshold
+    scores = {column.name: column.score for column in report.columns}
+    assert (report.worst_feature, scores["column_0"]) == ("column_0", report.drift_score)
+    assert f"score {report.drift_score:.2f} and effect {report.effect:.2f} sd" in report.reason
+    assert "too small to matter: 0.1 sd are due" in report.reason
+
+
+def test_on_a_drifted_day_the_column_named_is_one_that_drifted() -> None:
+    """A larger score of a column that moved too little is named beside it."""
+    config = QUICK.model_copy(update={"min_effect": 0.2})
+    everything = _tiny_and_large(0.25)
+    everything.x_NF[-1_000:, 0] += 0.1
+    report = last_day(everything, config)
+    check_is_sound(report)
+    scores = {column.name: column.score for column in report.columns}
+    assert scores["column_0"] == report.drift_score > scores["column_1"] > 1
+    assert (report.drifted, report.worst_feature) == (True, "column_1")
+    assert f"column_1 has score {scores['column_1']:.2f}" in report.reason
+    assert f"largest score, {report.drift_score:.2f}, is that of column_0" in report.reason
 
 
 EXAMPLES = int(os.environ.get("CRYPTO_NN_EXAMPLES", "100"))

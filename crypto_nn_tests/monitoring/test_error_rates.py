@@ -13,15 +13,18 @@ from crypto_nn.monitoring.error_rates import (
     Window,
     compare_last,
     false_alarm_rate,
+    largest_bound,
     normal,
     power_curve,
 )
-from crypto_nn_tests.market import BTC, needs_market, real_bars
+from crypto_nn_tests.market import BTC, ETH, needs_market, real_bars
+from crypto_nn_tests.monitoring.blocks import last_day
 
 WINDOWS = int(os.environ.get("CRYPTO_NN_DRIFT_WINDOWS", "100"))
 WINDOW = Window(rows_per_day=100)
 CONFIG = DriftConfig(power_days=0, season="all")
-FAMILIES = len(NULL_STREAMS) + 1
+BROKEN_DAYS = ("4 hours gone", "12 hours gone", "a column null for 8 hours", "rows at odd times")
+FAMILIES = len(NULL_STREAMS) + len(BROKEN_DAYS) + 2
 
 
 def check_holds_its_level(rate: Rate, level: float = 0.05) -> None:
@@ -45,6 +48,30 @@ def test_of_forty_days_each_in_turn_the_last_at_most_two_alarm(name: str) -> Non
         order = [*np.delete(np.arange(len(x_BNF)), day), day]
         alarms += compare_last(x_BNF[order], CONFIG).drift_score > 1
     assert 1 <= alarms <= 2
+
+
+@pytest.mark.parametrize("broken", BROKEN_DAYS)
+def test_a_day_with_a_gap_alarms_as_seldom_as_a_whole_one(broken: str) -> None:
+    """Where each day has the same cycle a day without its evening is unlike whole ones."""
+    check_holds_its_level(Rate.of(_gap_rings(broken, seed) for seed in range(WINDOWS)))
+
+
+def _gap_rings(broken: str, seed: int) -> bool:
+    """59 days with a daily cycle of four standard deviations, and one more that is broken."""
+    rng = np.random.default_rng(seed)
+    step_N = np.arange(60 * 96) * np.timedelta64(15, "m")
+    if broken == "rows at odd times":
+        step_N = np.sort(rng.integers(0, 60 * 86_400_000_000, 60 * 96)).astype("timedelta64[us]")
+    ts_N = np.datetime64("2024-01-01", "us") + step_N
+    hour_N = (ts_N - ts_N.astype("datetime64[D]")) / np.timedelta64(1, "h")
+    x_NF = rng.standard_normal((len(ts_N), 3)) + 2 * np.sin(2 * np.pi * hour_N / 24)[:, None]
+    is_today = np.arange(len(ts_N)) >= np.searchsorted(ts_N, np.datetime64("2024-02-29"))
+    gone_N = is_today & (hour_N >= {"12 hours gone": 12}.get(broken, 20))
+    if "null" in broken:
+        x_NF[is_today & (hour_N >= 16), 0] = np.nan
+        gone_N[:] = False
+    everything = DayBlocks.from_rows(ts_N[~gone_N], x_NF[~gone_N], NAMES)
+    return last_day(everything).drift_score > 1
 
 
 def test_the_level_would_not_be_held_by_a_test_that_takes_rows_for_independent() -> None:
@@ -75,14 +102,36 @@ def test_the_interval_of_a_rate_is_exact() -> None:
     assert Rate.of([True] * 9).high == 1
 
 
+def test_the_upper_bound_is_the_rate_at_which_so_few_would_be_a_surprise() -> None:
+    rate = Rate.of([True] * 5 + [False] * 95)
+    assert stats.binom.cdf(5, 100, rate.upper(0.99)) == pytest.approx(0.01)
+    assert Rate.of([True] * 9).upper(0.95) == 1
+
+
+def test_an_alarm_of_its_level_keeps_its_bounds_and_one_of_twice_that_does_not() -> None:
+    """The margin that so many windows allow, by drawing alarms of ten series again and again."""
+    most = largest_bound(400, 10)
+    assert largest_bound(4000, 10) < largest_bound(2000, 10) < most < 0.125
+    rng = np.random.default_rng(0)
+
+    def kept(level: float) -> float:
+        counts = rng.binomial(400, level, (2000, 10))
+        bounds = stats.beta.ppf(1 - 0.005, counts + 1, 400 - counts)
+        return float((bounds <= most).all(axis=1).mean())
+
+    assert kept(0.05) >= 0.95
+    assert kept(0.10) <= 0.10
+
+
 class TestRealBars:
-    """Bitcoin's minutes of two and a half years."""
+    """Minutes of two and a half years."""
 
     pytestmark = needs_market
 
-    def test_with_days_shuffled_the_alarm_rings_as_often_as_it_says(self) -> None:
+    @pytest.mark.parametrize("name", [BTC, ETH])
+    def test_with_days_shuffled_the_alarm_rings_as_often_as_it_says(self, name: str) -> None:
         """Each trial: 79 days drawn from all, against one more; no drift by construction."""
-        blocks = _simple_features()
+        blocks = _simple_features(name)
         day_N = blocks.day_N()
         days = np.unique(day_N)
         starts = np.append(np.searchsorted(day_N, days), len(day_N))
@@ -105,8 +154,8 @@ class TestRealBars:
 NAMES = ("return", "absolute_return", "log_volume")
 
 
-def _simple_features() -> DayBlocks:
-    bars = real_bars(BTC)
+def _simple_features(name: str) -> DayBlocks:
+    bars = real_bars(name)
     change = np.diff(np.log(bars.close), prepend=np.nan)
     x_NF = np.column_stack([change, np.abs(change), np.log1p(bars.volume)])
     return DayBlocks.from_rows(bars.ts, x_NF.astype(np.float32), NAMES).thinned(180)

@@ -74,6 +74,48 @@ def test_the_chi_square_is_pearsons() -> None:
     assert statistics.categorical_effect(ref, now).chi_square == pytest.approx(due)
 
 
+@pytest.mark.parametrize("digits", [12, 0])
+def test_the_distances_of_a_numeric_column_are_the_textbooks(digits: int) -> None:
+    """Also with ties: Kolmogorov–Smirnov, Wasserstein-1, and chi-square on ten bins."""
+    rng = np.random.default_rng(8)
+    ref = np.round(rng.standard_t(3, 9_000) * 2, digits)
+    now = np.round(rng.standard_t(3, 700) * 2 + 0.4, digits)
+    found = statistics.numeric_effect(ref, now)
+    assert found.ks == pytest.approx(stats.ks_2samp(ref, now).statistic)
+    assert found.wasserstein == pytest.approx(stats.wasserstein_distance(ref, now) / ref.std())
+    bins = [-np.inf, *np.unique(np.quantile(ref, np.linspace(0.1, 0.9, 9))), np.inf]
+    table = np.array([np.histogram(-x, -np.array(bins[::-1]))[0] for x in (ref, now)])
+    table = table[:, table.sum(axis=0) > 0]
+    due = stats.chi2_contingency(table, correction=False).statistic
+    assert found.chi_square == pytest.approx(due)
+    alike = table / table.sum(axis=1, keepdims=True) * 1e9
+    due = stats.contingency.association(alike.astype(np.int64), "cramer", correction=False)
+    assert found.cramers_v == pytest.approx(due, rel=1e-6)
+
+
+def test_cramers_v_goes_from_nothing_to_everything_and_does_not_shrink_with_the_reference() -> None:
+    few, many = np.tile([0.0, 1.0], 50), np.tile([0.0, 1.0], 5_000)
+    assert statistics.categorical_effect(many, few).cramers_v == 0
+    assert statistics.categorical_effect(many, few + 2).cramers_v == pytest.approx(1)
+    ones = np.ones(100)
+    short = statistics.categorical_effect(few, ones)
+    long = statistics.categorical_effect(many, ones)
+    assert short.cramers_v == pytest.approx(long.cramers_v)
+    assert short.ks == long.ks == pytest.approx(0.5)
+    assert short.wasserstein == 0
+
+
+def test_days_without_a_distance_do_not_lower_the_bar() -> None:
+    """Four of five columns begin late; left at 0 those days would let 6 % of the others alarm."""
+    rng = np.random.default_rng(9)
+    alarms = 0
+    for _ in range(4000):
+        distance_BF = rng.gumbel(3.0, 0.4, (60, 5)).clip(0.1)
+        distance_BF[:11, 1:] = np.nan
+        alarms += bool(calibrate(distance_BF, 0.02, 0.05).score_F.max() > 1)
+    assert alarms <= stats.binom.ppf(0.95, 4000, 0.05)
+
+
 def test_a_column_that_never_varied_has_the_largest_effect_when_it_moves() -> None:
     assert statistics.numeric_effect(np.ones(50), np.full(9, 2.0)).size == 100
     assert statistics.numeric_effect(np.ones(50), np.ones(9)).size == 0

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from crypto_nn.benchmark.tried import num_tried
 from crypto_nn.cli.tuning import commands
 from crypto_nn.defs.graph import Graph
-from crypto_nn.defs.tuning import answering, folds_of
+from crypto_nn.defs.tuning import answering, folds_of, miscounts
 from crypto_nn.experiments import Experiment
 from crypto_nn.features.splits import Splits
 from crypto_nn.inference.registry import champion_of
@@ -68,6 +68,19 @@ def test_every_trial_is_a_row_and_is_counted(
         "model.settings.hidden": 48, "training.learning_rate": 5e-4,
     }, "the first trial has the settings in force"  # fmt: skip
     assert num_tried(lake, SYMBOL) == before[0] + len({row["version"] for row in rows})
+
+
+def test_a_study_that_contradicts_its_trials_is_found(graph: Graph, found: dict[str, Any]) -> None:
+    """`study_counts_every_trial`: counts, the best trial and its version are those of the rows."""
+    records = graph.instance.get_records_for_run  # the check of the run that made it held
+    runs = graph.instance.get_runs(dg.RunsFilter(job_name="tune"), limit=1)
+    kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    (record,) = records(runs[0].run_id, of_type=kind).records
+    event = record.event_log_entry.get_dagster_event()
+    assert event.asset_check_evaluation_data.passed
+    assert miscounts(graph.platform, found) == []
+    wrong = {**found, "complete": 7, "best_trial": 9, "best_version": "0" * 16}
+    assert len(miscounts(graph.platform, wrong)) == 3
 
 
 def test_the_best_version_is_kept_and_not_promoted(

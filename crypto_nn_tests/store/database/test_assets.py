@@ -14,6 +14,7 @@ from crypto_nn.defs.io_managers import LakeIOManager
 from crypto_nn.defs.partitions import symbol_months
 from crypto_nn.defs.resources import Platform
 from crypto_nn.experiments import Experiment
+from crypto_nn.store.lineage import Made
 from crypto_nn_tests.store.database.made import START, minutes, predictions
 from crypto_nn_tests.store.database.servers import Cluster, free_port
 
@@ -56,7 +57,9 @@ def version(monkeypatch: pytest.MonkeyPatch) -> None:
 def predict(platform: Platform, monkeypatch: pytest.MonkeyPatch, rows: int) -> dict[str, Any]:
     """Materialise one month of predictions; the metadata of the run."""
     table = predictions(rows, symbol=SYMBOL)
-    monkeypatch.setattr(inference, "_predict_month", lambda *_: table)
+    made = Made("predictions", SYMBOL, "2024-01", {}, {}, "", START)
+    found = inference._Predicted(table, made, table["ts"].to_numpy(), (15,))
+    monkeypatch.setattr(inference, "_predict_month", lambda *_: found)
     features = dg.AssetSpec("features", partitions_def=symbol_months)
     result = dg.materialize(
         [inference.predictions, features.with_io_manager_key("lake")],
