@@ -29,7 +29,8 @@ LONGEST = (
     "features/test_leaks.py", "defs/test_reference.py", "features/test_parity_market.py",
     "tuning/test_asset.py", "training/test_controls.py", "defs/test_live_fold.py",
     "defs/test_running.py", "test_architecture.py", "training/test_kills.py",
-    "tuning/test_kills.py",
+    "tuning/test_kills.py", "defs/test_catch_up.py", "defs/test_champion.py", "defs/test_skew.py",
+    "defs/test_crash_points.py", "defs/test_storm.py", "soak/test_soak.py",
 )  # fmt: skip
 
 
