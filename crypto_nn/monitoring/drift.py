@@ -116,13 +116,18 @@ def _compare_kinds(
 
 
 def _long_enough(stacks: list[Stack], config: DriftConfig) -> tuple[list[Stack], list[Refusal]]:
-    """The kinds with the days that their share of the level takes; others leave it to the rest."""
+    """The kinds with the days that their share of the level takes; others leave it to the rest.
+
+    Features give way last: what a champion says never hides what the market does.
+    """
     kept, refusals = list(stacks), []
     while kept:
-        shortest = min(kept, key=lambda each: each.num_days)
         share = config.alpha / len(kept)
-        if attainable(shortest.num_days - 1, share):
+        if all(attainable(each.num_days - 1, share) for each in kept):
             break
+        hopeless = [each for each in kept if not attainable(each.num_days - 1, config.alpha)]
+        others = [each for each in kept if each.kind != "feature"]
+        shortest = min(hopeless or others or kept, key=lambda each: each.num_days)
         names = (*shortest.names, *(name for name, _ in shortest.left_out))
         refusals.append(too_few_days(shortest.kind, names, shortest.num_days - 1, config, share))
         kept = [each for each in kept if each is not shortest]

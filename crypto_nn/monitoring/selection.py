@@ -169,7 +169,8 @@ def _columns(blocks: DayBlocks, names: tuple[str, ...]) -> Matrix:
 def _in_season(days: Days, date: np.datetime64, config: DriftConfig) -> Days:
     """Weekends for a weekend, weekdays for a weekday, where there are enough; else all."""
     same = days[_is_weekend(days) == _is_weekend(np.array([date]))]
-    return same if config.season == "weekend" and len(same) >= config.min_reference_days else days
+    due = max(config.min_reference_days, days_needed(config.alpha))
+    return same if config.season == "weekend" and len(same) >= due else days
 
 
 def _is_weekend(days: Days) -> NDArray[np.bool_]:

@@ -61,7 +61,6 @@ class Monitor:
         self.latest = Snapshot(now())
         self.num_failures = 0
         self._unreadable = _UNREADABLE_LOOKS - 1 if once else 0
-        self._was_up = False
 
     def look(self) -> Snapshot:
         """Look once, tell what is wrong or over, and try again what waits."""
@@ -70,7 +69,6 @@ class Monitor:
         self.latest = snapshot
         self.num_failures += len(snapshot.errors)
         self._unreadable = 0 if snapshot.up else self._unreadable + 1
-        self._was_up |= snapshot.up
         for task in (self._watch_daemon, self._tell_services, self._tend):
             try:
                 task(snapshot)
@@ -103,8 +101,7 @@ class Monitor:
     def _services(self, snapshot: Snapshot) -> Iterator[Service]:
         if snapshot.up:
             yield from self._bars(snapshot)
-        there = self._was_up or (self.watched.home / "lake").exists()
-        wrong = there and self._unreadable >= _UNREADABLE_LOOKS
+        wrong = self._unreadable >= _UNREADABLE_LOOKS
         message = (
             f"{'; '.join(snapshot.errors)}. Nothing can be written or predicted meanwhile. Look "
             "with `crypto-nn status`; is the disk there, and the database of the catalogue up?"

@@ -271,6 +271,37 @@ def test_two_kinds_with_enough_days_share_what_a_third_leaves() -> None:
     assert "40; 59 are due" in three.reason
 
 
+def test_features_give_way_last() -> None:
+    """45 days are enough for one kind and too few for three: what the market does is compared."""
+    x_BNF = normal_days(30, days=45)
+    x_BNF[-1, :, 0] += 3
+    parts = [
+        blocks(x_BNF),
+        blocks(normal_days(31, days=45, columns=2), "prediction", "p"),
+        blocks(normal_days(32, days=45, columns=1), "performance", "loss"),
+    ]
+    report = last_day(DayBlocks.join(*parts))
+    check_is_sound(report)
+    assert report.drifted
+    assert report.worst_feature == "column_0"
+    verdicts = {column.kind: column.verdict for column in report.columns}
+    assert verdicts["feature"] == "compared"
+    assert "not enough reference days" in verdicts.values()
+
+
+@pytest.mark.parametrize("days", [101, 121, 137])
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
+def test_a_season_with_too_few_days_for_the_level_is_left(days: int, alpha: float) -> None:
+    """All days are enough for either level, the weekdays or weekends among them not always."""
+    x_BNF = normal_days(33, days=days)
+    x_BNF[-1, :, 0] += 3
+    config = DriftConfig(power_days=0, alpha=alpha, reference_days=200)
+    for last in range(days - 7, days):  # each weekday once
+        x = np.concatenate([x_BNF[:last], x_BNF[-1:]])
+        report = last_day(blocks(x), config)
+        assert report.drifted == (last >= (99 if alpha == 0.01 else 19)), report.reason
+
+
 def test_a_kind_of_which_nothing_can_be_compared_leaves_its_share_too() -> None:
     features = blocks(normal_days(28))
     alone = last_day(features)

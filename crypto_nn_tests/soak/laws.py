@@ -115,7 +115,7 @@ def _complete(
 ) -> Iterator[str]:
     """After some quiet hours the bars are exactly those that the venue has."""
     told = at.venue.told(market, at.refreshed)
-    aside = _ts(seen.tables.get("quarantined_bars"))
+    aside = _aside(seen)
     lost = np.setdiff1d(told.ts, np.concatenate([ts, aside]))
     if len(lost):
         yield f"{len(lost)} bars are lost, such as {lost[0]}, with bars refreshed at {at.refreshed}"
@@ -129,6 +129,12 @@ def _complete(
         inside = ts[(ts >= start) & (ts < end)]
         if len(inside):
             yield f"the gap from {start} to {end} has {len(inside)} bars"
+
+
+def _aside(seen: Seen) -> Times:
+    """Minutes whose bar was put aside; not those of which only an older version was."""
+    table = seen.tables.get("quarantined_bars")
+    return _ts(None if table is None else table.filter(pc.field("reason") != "superseded"))
 
 
 def _derived(seen: Seen) -> Iterator[str]:

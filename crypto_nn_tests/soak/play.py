@@ -58,7 +58,7 @@ class Outcome:
 def prepare(scenario: Scenario, home: Path, mail: MailServer, dsn: str) -> dict[str, str]:
     """Write the YAML and Dagster's own; the environment that puts them in force."""
     (home / "dagster_home").mkdir(parents=True)
-    chosen = settings(scenario.market, {"urls": [mail.url]})
+    chosen = settings(scenario.market, {"urls": [mail.url]}, scenario.days)
     (home / "crypto_nn.yaml").write_text(yaml.safe_dump(chosen, sort_keys=False))
     shipped = Path(__file__).parents[2] / "data" / "dagster_home" / "dagster.yaml"
     dagster = yaml.safe_load(shipped.read_text())

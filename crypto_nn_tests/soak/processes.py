@@ -7,6 +7,7 @@ nothing, and daemon, runs and checks are children of it.
 import logging
 import os
 import random
+import signal
 import sys
 import time
 import warnings
@@ -47,6 +48,7 @@ LOCATION = "crypto_nn_tests.soak.location"
 def _quietly(log: Path) -> None:
     """Print into a file: a year of it is too much for a terminal."""
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the stage's own would wait for its children
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
@@ -86,8 +88,7 @@ def live(pipe: Connection, seed: int, log: Path) -> None:
 
     Receives (seconds since 1970, moments to live or None), and None to stop; sends ("launch", run
     id, now) for each run, which is answered by the time when the run has ended, and at last
-    ("asleep", now,
-    errors of ticks, moments).
+    ("asleep", now, errors of ticks, moments).
     """
     _quietly(log)
     logging.getLogger("dagster").setLevel(logging.ERROR)

@@ -100,11 +100,12 @@ def scenario(seed: int, days: int = 365) -> Scenario:
 def _faults(random: Random, kind: Kind, days: int) -> Iterator[Fault]:
     """The faults of one kind: at least one, and none in the quiet days at the end."""
     minutes = max(days - QUIET_DAYS, 1) * 1440
+    first, last, share = (60, minutes, _LONGEST_SHARE) if days > 1 else (3, 58, 0.2)
     for _ in range(max(1, round(PER_YEAR[kind] * days / 365))):
-        at = START + np.timedelta64(random.randrange(60, max(minutes, 61)), "m")
+        at = START + np.timedelta64(random.randrange(first, last), "m")
         low, high = _HOURS.get(kind, (0.0, 0.0))
         # Short ones are the rule and long ones the exception.
-        hours = min(low + (high - low) * random.random() ** 2, days * _LONGEST_SHARE)
+        hours = min(low + (high - low) * random.random() ** 2, days * share)
         until = min(at + np.timedelta64(round(hours * 60), "m"), START + minutes * _MINUTE)
         since = at - np.timedelta64(random.randrange(5, 900), "m")
         write = random.randrange(1, MOST_WRITES[kind]) if kind in MOST_WRITES else 0
@@ -140,7 +141,7 @@ def _text(at: np.datetime64) -> str:
     return str(at.astype("datetime64[s]")).replace("T", " ")
 
 
-def settings(market: dict[str, Any], alerts: dict[str, Any]) -> dict[str, Any]:
+def settings(market: dict[str, Any], alerts: dict[str, Any], days: int = 365) -> dict[str, Any]:
     """The platform's YAML: everything on, made small, and asked for less often than by default."""
     return {
         "sources": {"venue": market},
@@ -163,7 +164,7 @@ def settings(market: dict[str, Any], alerts: dict[str, Any]) -> dict[str, Any]:
                        "watch": "30 0 * * *", "nightly_retraining": "40 0 * * 0",
                        "predict": "50 0 * * *", "upkeep": "15 1 * * 0",
                        "judge": "45 0 * * *", "skew": "50 0 * * *",
-                       "controls": "0 0 1 1 *", "drift_catch_up_days": 14},
+                       "controls": "0 0 1 1 *", "drift_catch_up_days": min(14, days)},
     }  # fmt: skip
 
 

@@ -50,13 +50,13 @@ def test_a_seed_is_one_scenario_and_another_is_another() -> None:
     assert scenario(1, 40).market != scenario(2, 40).market
 
 
-@pytest.mark.parametrize("days", [4, 30, 365])
+@pytest.mark.parametrize("days", [1, 4, 30, 365])
 def test_every_scenario_has_every_fault_and_ends_quietly(days: int) -> None:
     plan = scenario(7, days)
     assert {fault.kind for fault in plan.faults} == set(PER_YEAR)
     quiet = START + max(days - QUIET_DAYS, 1) * DAY
     assert all(START < fault.at < fault.until <= quiet + HOUR for fault in plan.faults)
-    assert plan.calm(plan.end, hours=(QUIET_DAYS - 1) * 24)
+    assert plan.calm(plan.end, hours=12 if days == 1 else (QUIET_DAYS - 1) * 24)
 
 
 def test_the_venue_is_down_late_and_wrong_while_the_scenario_says_so() -> None:
@@ -116,6 +116,13 @@ def _alerts(*keys: str) -> pa.Table:
                      "made_at": [START.item()] * len(keys)})  # fmt: skip
 
 
+def _superseded(seen: Seen) -> Seen:
+    """An older version of a bar was put aside, and the bar itself is not there."""
+    lost = _without("bars")(seen)
+    aside = pa.table({"ts": seen.tables["bars"]["ts"][-100:], "reason": ["superseded"] * 100})
+    return replace(lost, tables={**lost.tables, "quarantined_bars": aside})
+
+
 def _storm(seen: Seen) -> Seen:
     keys = [f"drift:{SYMBOL}:v1:{day}" for day in range(5)]
     return replace(seen, tables={**seen.tables, "alerts": _alerts(*keys)})
@@ -164,6 +171,7 @@ def _run(status: str, hours: int, **tags: str) -> dict[str, Any]:
     ("plant", "word"),
     [
         (_without("bars"), "bars are lost"),
+        (_superseded, "bars are lost"),
         (_doubled("bars"), "bars are there more than once"),
         (_priced, "price that nobody told"),
         (_gap, "the gap from"),
@@ -234,6 +242,11 @@ def test_the_mail_server_can_be_down() -> None:
         server.close()
 
 
+def test_the_first_day_of_the_whole(tmp_path: Path) -> None:
+    """Bars, a champion, predictions and drift reports, with every fault within its first hour."""
+    _soak(tmp_path, seed=1, days=1, more=("--no-database",))
+
+
 @pytest.mark.skipif(
     not os.environ.get("CRYPTO_NN_LONG"), reason="takes minutes; CRYPTO_NN_LONG=1 or `make soak`"
 )
@@ -243,9 +256,9 @@ def test_the_same_seed_gives_the_same_trace(tmp_path: Path) -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
-def _soak(tmp_path: Path, seed: int, days: int) -> str:
+def _soak(tmp_path: Path, seed: int, days: int, more: tuple[str, ...] = ()) -> str:
     command = [sys.executable, "-m", "crypto_nn_tests.soak", "--seed", str(seed), "--days",
-               str(days), "--home", str(tmp_path / "home")]  # fmt: skip
+               str(days), "--home", str(tmp_path / "home"), *more]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     found = re.search(r"^trace +(\w{64})$", done.stdout, re.MULTILINE)
