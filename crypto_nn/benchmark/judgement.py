@@ -230,7 +230,7 @@ def _dismiss(court: Court, version: str, action: str, reason: str) -> str:
 
 
 def _admit(court: Court, candidate: str) -> str | None:
-    """A new candidate shadows, unless another does."""
+    """A new candidate shadows, unless another does for which the days have spoken so far."""
     champion = _champion(court)
     challenger = registry.challenger_of(court.models, court.universe)
     if candidate == champion or (challenger is not None and challenger.version == candidate):
@@ -243,10 +243,23 @@ def _admit(court: Court, candidate: str) -> str | None:
     except CannotAnswer as error:
         return _keep(court, candidate, f"kept: {error}")
     if challenger is not None:
-        return _keep(court, candidate, f"waits: {challenger.version} shadows")
+        behind = _behind(court)
+        if not behind:
+            return _keep(court, candidate, f"waits: {challenger.version} shadows")
+        _dismiss(court, challenger.version, "expire", f"gives way to {candidate}: {behind}")
     reason = f"shadows {champion}, until the evidence for one of them is {_due(court)}"
     registry.shadow(*court.stores, candidate, reason, court.now)
     return reason
+
+
+def _behind(court: Court) -> str:
+    """What the days say where they speak less for the challenger than on its first; else empty."""
+    pair = challenge_of(court.models, court.universe, court.versions, court.config)
+    if pair is None:
+        return ""
+    standing = stand(scores_of(court.lake, pair), court.config)
+    behind = standing.days >= court.config.min_days and standing.e_better < 1
+    return standing.told(court.config) if behind else ""
 
 
 def _at_once(court: Court, candidate: str) -> str | None:

@@ -47,6 +47,10 @@ def promote(
     members, store = experiment().members(universe), model_store()
     whole = registry.resolve(store, version)
     _check_answers(universe, members, whole)
+    before = registry.champion_of(store, universe)
+    if before is not None and before.version == whole:
+        console.print(f"{whole} answers for {universe} already, since {before.at}.")
+        return
     champion = registry.promote(lake(), store, universe, whole, reason, now())
     console.print(f"{champion.version} answers for {universe} since {champion.at}.")
 

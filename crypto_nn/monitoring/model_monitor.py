@@ -192,7 +192,8 @@ class Verdict:
         name, horizon = self.worst
         where = f"{name} at {horizon} minutes" if horizon else name
         head = "The champion does worse than it did" if self.alarm else "As good as before"
-        return f"{head}: evidence {self.evidence:.3g} of {self.level:.3g}, most of it from {where}."
+        evidence = f"evidence {self.evidence:.3g} (an alarm at {self.level:.3g})"
+        return f"{head}: {evidence}, most of it from {where}."
 
 
 class ModelMonitor:

@@ -150,6 +150,26 @@ def test_later_candidates_wait(world: World) -> None:
     assert world.actions()[-2:] == [("expire", "same"), ("shadow", "next")]
 
 
+def test_a_challenger_that_falls_behind_gives_way_to_a_newer_candidate(world: World) -> None:
+    """Else what learned the market of today would wait for weeks behind what did not."""
+    world.night(1, "same")
+    world.night(4, "next")  # too early
+    assert world.challenger == "same"
+    world.versions.learned["next"] = 9
+    world.night(10, "next")
+    assert float(str(world.scored()[-1]["e_better"])) < 1
+    assert world.actions()[-2:] == [("expire", "same"), ("shadow", "next")]
+    assert "gives way to next" in registry.history(world.models, BTC)[-2]["reason"]
+
+
+def test_a_challenger_that_leads_does_not_give_way(world: World) -> None:
+    world.config = CONFIG.model_copy(update={"alpha": 1e-6})
+    world.night(1, "good")
+    world.night(12, "next")
+    assert float(str(world.scored()[-1]["e_better"])) > 1
+    assert world.challenger == "good"
+
+
 def test_a_challenger_that_cannot_answer_makes_room(world: World) -> None:
     """It is rejected, and the candidate of the night takes its place."""
     world.night(1, "same")
