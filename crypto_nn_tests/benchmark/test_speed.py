@@ -2,13 +2,12 @@
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -63,7 +62,6 @@ def test_a_network_has_speed_memory_and_size(monkeypatch: pytest.MonkeyPatch) ->
     assert all(value > 0 for value in facts.values())
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells peaks of memory")
 PEAK = """
 import numpy as np
 from crypto_nn.benchmark import speed_process
@@ -78,6 +76,7 @@ print(speed_process._megabytes("VmHWM") - start)
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells peaks of memory")
 def test_memory_is_the_peak_of_answering() -> None:
     """What was taken and given back before does not count; what an answer takes does."""
     done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
