@@ -29,6 +29,7 @@ from crypto_nn.monitoring.alerts import AlertConfig
 from crypto_nn.monitoring.drift import DriftConfig
 from crypto_nn.monitoring.model_monitor import MonitorConfig
 from crypto_nn.monitoring.retraining import RetrainConfig
+from crypto_nn.serving import ServeConfig
 from crypto_nn.sources import SourceConfig, SyntheticConfig
 from crypto_nn.sources.realtime.config import RealtimeConfig
 from crypto_nn.sources.recorder import RecorderConfig
@@ -147,6 +148,7 @@ class Experiment(Settings):
     monitor: MonitorConfig = MonitorConfig()
     retraining: RetrainConfig = RetrainConfig()
     alerts: AlertConfig = AlertConfig()
+    serve: ServeConfig = ServeConfig()
     automation: AutomationConfig = AutomationConfig()
 
     @model_validator(mode="after")
@@ -211,7 +213,13 @@ class Experiment(Settings):
         """
         if path is None:
             return cls()
-        return cls.parse(read_settings(path), str(path))
+        content = _content(path)
+        known = _LOADED.get((cls, path))
+        if known is None or content is None or known[0] != content:
+            known = (content, cls.parse(read_settings(path), str(path)))
+            if content is not None and _content(path) == content:  # not replaced meanwhile
+                _LOADED[cls, path] = known
+        return known[1].model_copy(deep=True)  # it holds dictionaries, which a caller may change
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any], origin: str = "settings") -> "Experiment":
@@ -310,6 +318,18 @@ class Experiment(Settings):
     def active_universes(self) -> tuple[str, ...]:
         """The universes that are retrained every night: those that answer for some symbol."""
         return tuple(dict.fromkeys(self.universe_of(symbol) for symbol in self.symbols))
+
+
+# What a process has read, by file: it is asked for over and over, and parsing takes 20 ms.
+_LOADED: dict[tuple[type, Path], tuple[bytes | None, Any]] = {}
+
+
+def _content(path: Path) -> bytes | None:
+    """What a file holds; None where it cannot be read, for `read_settings` to say why."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def add_symbols(

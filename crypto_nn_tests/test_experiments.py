@@ -1,5 +1,7 @@
 """Settings that do not fit together are refused with what was found and what to do."""
 
+from pathlib import Path
+
 import pytest
 
 from crypto_nn.errors import ConfigError
@@ -32,3 +34,25 @@ def test_a_universe_has_a_plain_name(name: str) -> None:
     """It names folders, pointers and partitions."""
     with pytest.raises(ConfigError, match="begins with a letter or digit"):
         Experiment.parse({"universes": {name: ["SYN-USDT"]}})
+
+
+def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
+    """Also where size and name stay the same; a broken one is refused, a removed one missing."""
+    path = tmp_path / "crypto_nn.yaml"
+    for epochs in (3, 4, 3):
+        path.write_text(f"training: {{max_epochs: {epochs}}}")
+        assert Experiment.load(path).training.max_epochs == epochs
+    path.write_text("training: {max_epochs: many}")
+    with pytest.raises(ConfigError, match="max_epochs"):
+        Experiment.load(path)
+    path.unlink()
+    with pytest.raises(ConfigError, match="no file"):
+        Experiment.load(path)
+
+
+def test_what_a_caller_does_to_a_loaded_experiment_stays_with_it(tmp_path: Path) -> None:
+    """The next one to load the same file gets what the file says."""
+    path = tmp_path / "crypto_nn.yaml"
+    path.write_text(Experiment().to_yaml())
+    Experiment.load(path).symbols.clear()
+    assert Experiment.load(path) == Experiment()
