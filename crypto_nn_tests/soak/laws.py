@@ -232,6 +232,13 @@ def _alerts(seen: Seen, at: Situation) -> Iterator[str]:
             yield f"{len(unknown)} letters are about nothing on record, such as {unknown[0]}"
 
 
+def _over(seen: Seen, at: Situation) -> np.datetime64:
+    """The first day that is not over: a later bar tells an outage at its end from late bars."""
+    ts = _ts(seen.tables.get("bars"))
+    ends = min(at.refreshed, ts.max() + M1.step) if len(ts) else at.refreshed
+    return ends.astype("datetime64[D]")
+
+
 def _drift(seen: Seen, at: Situation) -> Iterator[str]:
     """Each day is compared once, none is left out, and alarms keep to their budget."""
     if "drift_decisions" not in seen.tables:
@@ -243,7 +250,7 @@ def _drift(seen: Seen, at: Situation) -> Iterator[str]:
             yield f"the drift of {day} was decided {count} times"
     if at.calm and days:
         first = np.datetime64(min(days), "D")
-        due = np.arange(first, at.refreshed.astype("datetime64[D]"))
+        due = np.arange(first, _over(seen, at))
         left = [str(day) for day in due if str(day) not in days]
         if left:
             yield f"{len(left)} days have no drift report, such as {left[0]}"

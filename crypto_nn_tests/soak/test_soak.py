@@ -162,6 +162,13 @@ def _gap(seen: Seen) -> Seen:
     return replace(seen, tables={**seen.tables, "bar_gaps": gap})
 
 
+def _unwatched(seen: Seen) -> Seen:
+    """The day before the last has no report, and the last one has."""
+    days = seen.tables["drift_decisions"]["day"].to_pylist()
+    table = pa.table({"day": days[:-2] + days[-1:]})
+    return replace(seen, tables={**seen.tables, "drift_decisions": table})
+
+
 def _run(status: str, hours: int, **tags: str) -> dict[str, Any]:
     at = START + hours * HOUR
     return {"id": "dead", "job": "retrain", "status": status, "tags": tags, "at": at}
@@ -191,6 +198,7 @@ def _run(status: str, hours: int, **tags: str) -> dict[str, Any]:
             "before the pause was over",
         ),
         (_doubled("drift_decisions"), "was decided 2 times"),
+        (_unwatched, "1 days have no drift report"),
         (_storm, "5 alarms of drift in a year"),
     ],
 )
