@@ -12,7 +12,7 @@ DAYS ?= 365
 export DAGSTER_HOME ?= $(CURDIR)/data/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test lint daemon soak storm crashes tuning-kills controls benchmark kill resume torture outage network bench screenshots lock clean
+.PHONY: help install demo ui test lint daemon soak storm crashes exports tuning-kills controls benchmark kill resume torture outage network bench screenshots lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -50,6 +50,9 @@ storm: install ## Drift for ever, 1,000 hours: never more retrainings than the b
 
 crashes: install ## Kill the daemon at each stage of a tick, with each signal; and launch one training twice
 	CRYPTO_NN_CRASHES=all CRYPTO_NN_DOUBLE=1 $(BIN)/python -m pytest -q crypto_nn_tests/defs/test_crash_points.py crypto_nn_tests/defs/test_double_launch.py
+
+exports: install ## Export every model, and hold its answers against torch's
+	CRYPTO_NN_EXPORT_ALL=1 $(BIN)/python -m pytest -q crypto_nn_tests/inference/test_export.py -k every_model
 
 resume: install ## Kill RUNS trainings twice at random moments, and resume them: the same bits are due
 	CRYPTO_NN_TRAIN_KILLS=$(RUNS) $(BIN)/python -m pytest -q -s crypto_nn_tests/training/test_kills.py -k killed_training

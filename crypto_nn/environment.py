@@ -51,6 +51,11 @@ def secret(name: str) -> SecretStr | None:
     return SecretStr(value) if value else None
 
 
+def share_metrics(folder: Path) -> None:
+    """Let the workers of a server keep their metrics in a folder; before any loads the library."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder.resolve())
+
+
 def torchrun() -> tuple[int, int, int] | None:
     """Rank, number of processes and rank on this machine, where torchrun started this process."""
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")

@@ -72,16 +72,17 @@ def _code_lines(tree: ast.AST) -> set[int]:
 
 
 def test_no_module_catches_every_exception() -> None:
-    """Only a process edge may; nothing in the package is one."""
-    broad = [
-        f"{path.relative_to(ROOT)}:{node.lineno}"
+    """Only the edge of a process may: the server's threads outlive a question that fails."""
+    edges = {"crypto_nn/server/answers.py", "crypto_nn/server/batching.py"}
+    broad = {
+        str(path.relative_to(ROOT))
         for path in SOURCES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
         and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
-    ]
-    assert broad == []
+    }
+    assert broad <= edges
 
 
 def test_the_environment_is_read_in_one_place() -> None:

@@ -208,7 +208,10 @@ def _check_command(words: list[str], told: str) -> None:
         found = command.commands.get(words.pop(0))
         assert found is not None, f"{told}: there is no such command"
         command = found
-    options = {"--help", *(name for param in command.params for name in param.opts)}
+    options = {
+        "--help",
+        *(name for param in command.params for name in (*param.opts, *param.secondary_opts)),
+    }
     unknown = {word.partition("=")[0] for word in words if word.startswith("--")} - options
     assert not unknown, f"{told}: no option {', '.join(sorted(unknown))}"
 

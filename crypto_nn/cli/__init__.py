@@ -12,6 +12,7 @@ from crypto_nn.cli import (
     config,
     controls,
     data,
+    export,
     graph,
     models,
     monitor,
@@ -24,7 +25,7 @@ from crypto_nn.cli.shared import console, errors, group
 from crypto_nn.errors import CryptoNNError
 
 app = group("Self-retraining, leak-proof ML data platform for crypto price direction.")
-for room in (graph, benchmark, controls, tuning, data, checks, reproduce, monitor, status):
+for room in (graph, benchmark, controls, tuning, data, checks, reproduce, export, monitor, status):
     app.registered_commands += room.commands.registered_commands
 app.add_typer(models.commands, name="models")
 app.add_typer(runs.commands, name="runs")
